@@ -1,0 +1,300 @@
+"""Agent: a Gemma, tools and instructions; what most users meet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
+from weakref import WeakValueDictionary
+
+from gemmagraph.approvals import Approver
+from gemmagraph.errors import AgentError
+from gemmagraph.events import Event, Notice, RunFinished
+from gemmagraph.limits import Limits
+from gemmagraph.model import Gemma
+from gemmagraph.prompts.messages import JSON
+from gemmagraph.prompts.prompt import Transcript
+from gemmagraph.prompts.toolset import Toolset
+from gemmagraph.run import Kit, Result, Run
+from gemmagraph.tools import run_sync, to_tools
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AnyMessage
+    from langchain_core.runnables import RunnableConfig
+    from langgraph.graph.state import CompiledStateGraph
+
+_NO_RECURSION_LIMIT = 1_000_000
+"""LangGraph's own bound ends a run with an exception; ours end it in order."""
+
+
+class Agent:
+    """An assistant that calls tools.
+
+    Args:
+        model: `ollama:gemma3:4b` and the like, or a `Gemma`. By default: the environment variable
+            GEMMAGRAPH_MODEL, else a Gemma on a reachable Ollama, else the built-in matcher.
+        tools: plain functions, `Tool`s, LangChain tools, lists of them.
+        instructions: what the assistant is and how it should behave.
+        limits: how much one run may do.
+        approve: asked about each call that needs a person; without it such calls are refused.
+        name: how the assistant is called.
+
+    Raises:
+        ToolDefinitionError: something in `tools` is no tool, or two have the same name.
+        AgentError, NotationError: the model cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: str | Gemma | None = None,
+        tools: Iterable[Any] = (),
+        *,
+        instructions: str = "",
+        limits: Limits | None = None,
+        approve: Approver | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.name = name or "agent"
+        self.tools = {tool.name: tool for tool in to_tools(tools)}
+        self._model = model
+        self._instructions = instructions.strip()
+        self._limits = limits or Limits()
+        self._approve = approve
+        self._kit: Kit | None = None
+        self._threads: dict[str, list[AnyMessage]] = {}
+        self._locks: WeakValueDictionary[tuple[str, int], asyncio.Lock] = WeakValueDictionary()
+        self._running: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[None], Run]] = {}
+        if model is not None:
+            self._make_kit(model, "")
+
+    @property
+    def model(self) -> Gemma:
+        """The model it asks; chosen now, if none was named."""
+        return self._ready().gemma
+
+    @cached_property
+    def graph(self) -> CompiledStateGraph[Any, Any, Any, Any]:
+        """The compiled LangGraph graph, for use as a node or a graph of your own. Started without an agent, it
+        keeps to LangGraph's recursion limit in place of `limits`."""
+        from gemmagraph.graph import build_graph
+
+        return build_graph(self._ready(), self.name)
+
+    def run(
+        self,
+        said: str | Sequence[Any],
+        *,
+        thread: str | None = None,
+        user: str | None = None,
+        context: Mapping[str, JSON] | None = None,
+    ) -> Result:
+        """Answers a text or messages, calling tools as needed. Works inside a running event loop too.
+
+        Args:
+            said: what the person says.
+            thread: the conversation this belongs to; without one, nothing is remembered.
+            user: who says it; tools may see it.
+            context: values that tools may see and the model may not.
+
+        Raises:
+            BackendError: the model could not be asked. The conversation is kept as it was before the last step.
+        """
+        return run_sync(self.arun(said, thread=thread, user=user, context=context))
+
+    async def arun(
+        self,
+        said: str | Sequence[Any],
+        *,
+        thread: str | None = None,
+        user: str | None = None,
+        context: Mapping[str, JSON] | None = None,
+    ) -> Result:
+        """`run`, for async code."""
+        run = self._new_run(thread, user, context, None)
+        async with self._lock(thread):
+            return await self._go(run, said)
+
+    async def stream(
+        self,
+        said: str | Sequence[Any],
+        *,
+        thread: str | None = None,
+        user: str | None = None,
+        context: Mapping[str, JSON] | None = None,
+    ) -> AsyncIterator[Event]:
+        """`arun`, event by event; the last one is `RunFinished`. Leaving the loop early ends the run."""
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+        run = self._new_run(thread, user, context, events.put_nowait)
+
+        async def work() -> Result:
+            try:
+                async with self._lock(thread):
+                    return await self._go(run, said)
+            finally:
+                events.put_nowait(None)
+
+        task = asyncio.create_task(work())
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            yield RunFinished(await task)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait((task,))
+
+    def cancel(self, thread: str) -> bool:
+        """Ends the run on `thread` cleanly: what was done is kept, and its result says `cancelled`. Returns
+        whether one was running."""
+        running = self._running.get(thread)
+        if running is None:
+            return False
+        loop, task, run = running
+        run.stop = "cancelled"
+        loop.call_soon_threadsafe(task.cancel)
+        return True
+
+    async def _go(self, run: Run, said: str | Sequence[Any]) -> Result:
+        """One run, from what was said to the result."""
+        from gemmagraph.convert import messages_of
+
+        thread = run.thread or ""
+        before = self._threads.get(thread, []) if run.thread else []
+        state: dict[str, Any] = {"messages": [*before, *messages_of(said)]}
+        task = asyncio.create_task(self._steps(run, state))
+        if run.thread:
+            self._running[thread] = (asyncio.get_running_loop(), task, run)
+        try:
+            await task
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait((task,))
+            run.stop, cancelled_from_outside = "cancelled", run.stop == "cancelled"
+            if not cancelled_from_outside:
+                raise
+        finally:
+            self._running.pop(thread, None)
+            messages = self._keep(run, state["messages"])
+        return self._result(run, messages, len(before))
+
+    async def _steps(self, run: Run, state: dict[str, Any]) -> None:
+        """Lets the graph run; `state` holds what it has come to, also when it is interrupted."""
+        config: RunnableConfig = {"recursion_limit": _NO_RECURSION_LIMIT}
+        stream: Any = self.graph.astream(dict(state), config, context=run, stream_mode="values")
+        async with aclosing(stream) as values:
+            async for value in values:
+                state["messages"] = value["messages"]
+
+    def _keep(self, run: Run, messages: list[AnyMessage]) -> list[AnyMessage]:
+        """The conversation so far, with no call left without a result."""
+        from gemmagraph.calls import close_open_calls
+
+        messages = [*messages, *close_open_calls(run, messages)]
+        if run.thread:
+            self._threads[run.thread] = messages
+        return messages
+
+    def _result(self, run: Run, messages: list[AnyMessage], before: int) -> Result:
+        text = run.answer if run.answer is not None else _last_text(messages[before:])
+        return Result(
+            text=text if run.stop != "failed" else "",
+            messages=messages,
+            calls=tuple(run.records),
+            stop=run.stop,
+            reason=run.reason,
+            usage=run.usage,
+            thread=run.thread,
+        )
+
+    def _new_run(
+        self,
+        thread: str | None,
+        user: str | None,
+        context: Mapping[str, JSON] | None,
+        watch: Callable[[Event], None] | None,
+    ) -> Run:
+        from gemmagraph.convert import Conversation
+
+        kit = self._ready()
+        transcript = Transcript(kit.gemma.writer(kit.toolset))
+        run = Run(kit, transcript, Conversation(), user, thread, dict(context or {}), watch)
+        if self._choice:
+            run.emit(Notice(self._choice))
+        return run
+
+    def _ready(self) -> Kit:
+        if self._kit is None:
+            from gemmagraph.choice import choose_model
+
+            name, why = choose_model()
+            self._make_kit(name, why)
+        assert self._kit is not None
+        return self._kit
+
+    def _make_kit(self, model: str | Gemma, why: str) -> None:
+        gemma = model if isinstance(model, Gemma) else Gemma(model)
+        self._choice = why
+        offered = [tool for tool in self.tools.values() if tool.read_only or not gemma.backend.read_only_tools]
+        self._kit = Kit(
+            gemma=gemma,
+            tools=self.tools,
+            toolset=Toolset(tool.spec for tool in offered),
+            limits=self._limits,
+            instructions=self._instructions,
+            approve=self._approve,
+        )
+
+    def _lock(self, thread: str | None) -> asyncio.Lock:
+        """One run at a time on a thread."""
+        key = (thread or uuid4().hex, id(asyncio.get_running_loop()))
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        return lock
+
+    def history(self, thread: str) -> list[AnyMessage]:
+        """The messages of a thread so far.
+
+        Raises:
+            AgentError: there is no such thread.
+        """
+        if thread not in self._threads:
+            raise AgentError(f"There is no thread {thread!r}.", hint="Threads begin with run(…, thread=…).")
+        return list(self._threads[thread])
+
+    def close(self) -> None:
+        """Ends connections."""
+        run_sync(self.aclose())
+
+    async def aclose(self) -> None:
+        """`close`, for async code."""
+        if self._kit is not None:
+            await self._kit.gemma.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def _last_text(messages: Sequence[AnyMessage]) -> str:
+    """The last thing the model said to a person."""
+    for message in reversed(messages):
+        if message.type == "ai" and message.content and not getattr(message, "invalid_tool_calls", None):
+            return str(message.content)
+    return ""

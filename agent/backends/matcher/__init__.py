@@ -1,0 +1,1 @@
+"""The built-in matcher: from a request in plain English to a call, without a language model."""

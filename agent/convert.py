@@ -1,0 +1,168 @@
+"""LangChain's messages and ours: the one border between the graph's state and the prompt."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import uuid4
+
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+    convert_to_messages,
+)
+
+from gemmagraph.errors import AgentError
+from gemmagraph.prompts.defuse import Defuser
+from gemmagraph.prompts.messages import JSON, Part, Reply, Text, ToolCall, ToolResult, Turn
+
+_JSON_CONTENT: Final = "gemmagraph_json"
+"""In a ToolMessage's `additional_kwargs`: its content is a JSON value written out, not text."""
+
+
+def ai_message(reply: Reply, defuse: Defuser) -> AIMessage:
+    """A reply as a message. Call ids are its id and their place in it."""
+    identity = f"m_{uuid4().hex}"
+    calls = [
+        {"name": call.name, "args": dict(call.arguments), "id": f"{identity}-{index}", "type": "tool_call"}
+        for index, call in enumerate(reply.calls)
+    ]
+    message = AIMessage(
+        content=reply.text,
+        id=identity,
+        tool_calls=calls,
+        invalid_tool_calls=[
+            {
+                "name": bad.tool,
+                "args": bad.raw,
+                "id": f"{identity}-x{index}",
+                "error": f"{bad.kind}: {bad.message}",
+                "type": "invalid_tool_call",
+            }
+            for index, bad in enumerate(reply.bad_calls)
+        ],
+    )
+    if reply.usage:
+        read, written = reply.usage.input_tokens, reply.usage.output_tokens
+        message.usage_metadata = {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
+    if not reply.repaired and not defuse.finds(reply.raw):
+        message.response_metadata = {"raw": reply.raw, "seal": _seal(reply.raw, message)}
+    return message
+
+
+def tool_message(call_id: str, name: str, content: JSON, is_error: bool = False) -> ToolMessage:
+    """A result as a message."""
+    text = isinstance(content, str)
+    return ToolMessage(
+        content=content if text else json.dumps(content, ensure_ascii=False),
+        tool_call_id=call_id,
+        name=name,
+        id=f"{call_id}-result",
+        status="error" if is_error else "success",
+        additional_kwargs={} if text else {_JSON_CONTENT: True},
+    )
+
+
+def messages_of(said: str | Sequence[Any]) -> list[AnyMessage]:
+    """What a caller passes to `run`: a text, or messages in any form that LangChain takes.
+
+    Raises:
+        AgentError: it is neither, or empty.
+    """
+    if isinstance(said, str):
+        found: list[Any] = [HumanMessage(content=said)]
+    else:
+        try:
+            found = list(convert_to_messages(said))
+        except (TypeError, ValueError, NotImplementedError) as exc:
+            raise AgentError(f"These are no messages: {exc}", hint="Pass a text or LangChain messages.") from exc
+    if not found or (isinstance(said, str) and not said.strip()):
+        raise AgentError("There is nothing to answer.", hint="Pass a text or at least one message.")
+    for message in found:
+        if message.id is None:
+            message.id = f"m_{uuid4().hex}"
+    return found
+
+
+class Conversation:
+    """Messages as turns. Show it the state again at each step: only new messages are converted."""
+
+    def __init__(self) -> None:
+        self._messages: list[BaseMessage] = []
+        self._turns: list[Turn] = []
+
+    def turns(self, messages: Sequence[BaseMessage]) -> list[Turn]:
+        known = len(self._messages)
+        if known and (
+            known > len(messages)
+            or messages[0] is not self._messages[0]
+            or messages[known - 1] is not self._messages[-1]
+        ):
+            self._messages, self._turns = [], []
+            known = 0
+        for message in messages[known:]:
+            self._messages.append(message)
+            turn = _turn(message)
+            if turn is not None:
+                self._turns.append(turn)
+        return self._turns
+
+
+def _turn(message: BaseMessage) -> Turn | None:
+    """A message as a turn, or None if it does not belong into a prompt."""
+    if isinstance(message, AIMessage):
+        return _model_turn(message)
+    if isinstance(message, ToolMessage):
+        content: JSON = _text(message)
+        if message.additional_kwargs.get(_JSON_CONTENT):
+            content = json.loads(content)
+        result = ToolResult(message.tool_call_id, message.name or "tool", content, message.status == "error")
+        return Turn("tool", (result,))
+    if isinstance(message, SystemMessage):
+        return Turn("system", (Text(_text(message)),))
+    return Turn("user", (Text(_text(message)),))
+
+
+def _model_turn(message: AIMessage) -> Turn | None:
+    if message.invalid_tool_calls and not message.tool_calls:
+        return None  # a last try that was no better: it would teach the model its own mistake
+    text = _text(message)
+    parts: list[Part] = [Text(text)] if text else []
+    parts += (ToolCall(call["id"] or "", call["name"], call["args"]) for call in message.tool_calls)
+    raw = message.response_metadata.get("raw")
+    sealed = isinstance(raw, str) and message.response_metadata.get("seal") == _seal(raw, message)
+    return Turn("model", tuple(parts), raw if sealed else None)
+
+
+def _text(message: BaseMessage) -> str:
+    """The text of a message.
+
+    Raises:
+        AgentError: it holds something that is no text.
+    """
+    if isinstance(message.content, str):
+        return message.content
+    pieces = []
+    for block in message.content:
+        if isinstance(block, str):
+            pieces.append(block)
+        elif block.get("type") == "text":
+            pieces.append(str(block.get("text", "")))
+        else:
+            raise AgentError(
+                f"A message holds a part of type {block.get('type')!r}.", hint="Only text is understood so far."
+            )
+    return "".join(pieces)
+
+
+def _seal(raw: str, message: AIMessage) -> str:
+    """A digest over a raw reply and what was read from it: it breaks when either is edited."""
+    calls = [[call["name"], call["args"], call["id"]] for call in message.tool_calls]
+    sealed = json.dumps([raw, message.content, calls])
+    return hashlib.blake2b(sealed.encode(), digest_size=8).hexdigest()

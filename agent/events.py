@@ -1,0 +1,140 @@
+"""What a run tells those who watch it, as it happens.
+
+Values only: drawing them is the business of the command line and of bots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from gemmagraph.prompts.messages import JSON, BadCall, Reply, ToolCall
+
+if TYPE_CHECKING:
+    from gemmagraph.approvals import Approval, Decision
+    from gemmagraph.run import Result
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """The model is asked, for the `step`-th time in this run."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSent:
+    """What goes to the server: the whole prompt, or the chat messages."""
+
+    prompt: str | tuple[Mapping[str, JSON], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something worth knowing that changes nothing: the model is loading, a prompt was cut."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of visible text. If `Reasked` follows, what came since the step began was no answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallProposed:
+    """The model wrote a call that may run. Its id is not final before the reply is."""
+
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class CallRefused:
+    """The model wrote a call that must not run, and why."""
+
+    bad_call: BadCall
+
+
+@dataclass(frozen=True, slots=True)
+class Reasked:
+    """The reply could not be used; the model is asked again and told why."""
+
+    reason: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyReceived:
+    """A reply is complete: its raw text, tokens, and the seconds it took."""
+
+    reply: Reply
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked:
+    approval: Approval
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalDecided:
+    approval: Approval
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """A call has a result. `status` is `ok`, or says why it is none: `error`, `failed`, `timeout`, `refused`."""
+
+    call: ToolCall
+    content: JSON
+    status: str
+    seconds: float
+    error: BaseException | None = None
+    """What the tool raised, for the developer."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """The run ends because of one of its limits, or nearly does: the model was warned."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The last event."""
+
+    result: Result
+
+
+Event: TypeAlias = (
+    StepStarted
+    | PromptSent
+    | Notice
+    | TextDelta
+    | ThoughtDelta
+    | CallProposed
+    | CallRefused
+    | Reasked
+    | ReplyReceived
+    | ApprovalAsked
+    | ApprovalDecided
+    | ToolStarted
+    | ToolFinished
+    | LimitReached
+    | RunFinished
+)

@@ -1,0 +1,258 @@
+"""Gemma: backend + turn format + notation. Turns go in; events and one reply come out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from gemmagraph.backends import backend_for
+from gemmagraph.backends.base import Request, Transport
+from gemmagraph.errors import AgentError, EmptyReply, TruncatedReply
+from gemmagraph.events import (
+    CallProposed,
+    CallRefused,
+    Event,
+    Notice,
+    PromptSent,
+    Reasked,
+    ReplyReceived,
+    TextDelta,
+    ThoughtDelta,
+)
+from gemmagraph.prompts.catalog import Family, family_of
+from gemmagraph.prompts.messages import Reply, StopReason, Text, ToolResult, Turn, Usage
+from gemmagraph.prompts.notation import (
+    BadCallRead,
+    CallRead,
+    Notation,
+    Reader,
+    ReadEvent,
+    TextRead,
+    ThoughtRead,
+    notation_named,
+    notation_names,
+)
+from gemmagraph.prompts.prompt import PromptWriter, Transcript
+from gemmagraph.prompts.toolset import Toolset
+from gemmagraph.prompts.turns import turn_format
+
+if TYPE_CHECKING:
+    from gemmagraph.backends.base import Backend
+
+MAX_REASKS: Final = 2
+"""Times a reply is asked for again when it holds nothing that can be used. Our own choice."""
+DEFAULT_CONTEXT: Final = 8_192
+"""Tokens of context asked for when nobody says: what a laptop with a 4B model bears, twice Ollama's default."""
+DEFAULT_MAX_TOKENS: Final = 2_048
+"""Tokens of one reply. Without a bound a small model that repeats itself runs for minutes."""
+_FALLBACK_FAMILY: Final = "gemma3"
+_FALLBACK_NOTATION: Final = "function_call"
+
+ModelEvent: TypeAlias = Event | Reply
+
+
+@dataclass(slots=True)
+class _Try:
+    """What one request has brought."""
+
+    reply: Reply | None = None
+
+
+class Gemma:
+    """A Gemma model on a server or in an engine.
+
+    Args:
+        model: backend and model, such as `ollama:gemma3:4b`; or a `Backend`, then `name` says which model.
+        base_url: where the server is, if not where the backend looks by itself.
+        api_key: for servers that want one.
+        notation: how calls are written; by default the family's own.
+        context: tokens of context to allocate. The same on every request, or the server loads the model anew.
+        max_tokens: tokens of one reply.
+        thinking: whether a model that can think does.
+        sampling: temperature, top_p, top_k, min_p, seed … by their usual names; the server's own otherwise.
+
+    Raises:
+        AgentError: there is no such backend, or the model cannot call tools.
+        NotationError: there is no such notation, or the model is of no known family.
+    """
+
+    def __init__(
+        self,
+        model: str | Backend,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        notation: str | None = None,
+        context: int | None = None,
+        max_tokens: int | None = None,
+        thinking: bool | None = None,
+        **sampling: Any,
+    ) -> None:
+        if isinstance(model, str):
+            self.backend, self.model = backend_for(model, base_url=base_url, api_key=api_key)
+        else:
+            self.backend, self.model = model, model.name
+        self.family = _family(self.backend, self.model)
+        self.notation: Notation = notation_named(notation or _notation(self.family))
+        self.context = context or min(self.family.context, DEFAULT_CONTEXT)
+        self.max_tokens = max_tokens or min(DEFAULT_MAX_TOKENS, self.context // 2)
+        self.thinking = thinking
+        self.sampling = sampling
+        self.transport: Transport = "chat" if "chat" in self.backend.transports else "completion"
+        self._writer: PromptWriter | None = None
+
+    @property
+    def name(self) -> str:
+        """The model as people call it."""
+        return self.backend.label if self.model == self.backend.name else f"{self.model} on {self.backend.label}"
+
+    def writer(self, tools: Toolset) -> PromptWriter:
+        """What writes prompts for these tools; kept, so that declarations are written once."""
+        if self._writer is None or self._writer.tools is not tools:
+            self._writer = PromptWriter(turn_format(self.family.turn_format), self.notation, tools)
+        return self._writer
+
+    def request(self, transcript: Transcript, turns: Sequence[Turn]) -> Request:
+        """The request that asks for the next turn of the conversation."""
+        transcript.update(turns)
+        writer = transcript.writer
+        chat = self.transport == "chat"
+        return Request(
+            model=self.model,
+            prompt=None if chat else transcript.completion(),
+            messages=transcript.chat() if chat else None,
+            turns=tuple(turns),
+            tools=writer.tools,
+            stop=writer.turns.stops,
+            context=self.context,
+            max_tokens=self.max_tokens,
+            options=self.sampling,
+            thinking=self.thinking,
+        )
+
+    async def stream(
+        self, turns: Sequence[Turn], tools: Toolset, *, transcript: Transcript | None = None
+    ) -> AsyncGenerator[ModelEvent, None]:
+        """Asks for the next turn. Yields events as they come, and last the `Reply`.
+
+        A reply that holds only bad calls is asked for again at most twice, with what was wrong; if the last is no
+        better it is returned as it is. One that holds nothing at all is asked for again once.
+
+        Args:
+            turns: the whole conversation.
+            tools: what may be called.
+            transcript: what was written at earlier steps of the same conversation.
+
+        Raises:
+            BackendError: the server or engine failed; EmptyReply, if the model says nothing at all.
+        """
+        transcript = transcript or Transcript(self.writer(tools))
+        asked: list[Turn] = list(turns)
+        usage = Usage()
+        for attempt in range(1, MAX_REASKS + 2):
+            # What is asked again does not belong to the conversation, so it does not go through its transcript.
+            written = transcript if attempt == 1 else Transcript(transcript.writer)
+            this = _Try()
+            async with aclosing(self._ask(self.request(written, asked), this)) as events:
+                async for event in events:
+                    yield event
+            assert this.reply is not None
+            reply = this.reply
+            usage += reply.usage or Usage()
+            if _usable(reply):
+                yield replace(reply, usage=usage)
+                return
+            if not reply.bad_calls and attempt == 2:
+                break
+            if attempt <= MAX_REASKS:
+                reason = reply.bad_calls[0].message if reply.bad_calls else "The reply was empty."
+                yield Reasked(reason, attempt)
+                asked = [*asked, *_complaint(reply)]
+        if not reply.bad_calls:
+            raise EmptyReply(
+                f"{self.name} answered with nothing at all, twice.",
+                hint="Ask in other words, or use a larger model.",
+            )
+        yield replace(reply, usage=usage)
+
+    async def _ask(self, request: Request, this: _Try) -> AsyncGenerator[Event, None]:
+        """One request, read as it arrives."""
+        begun = time.perf_counter()
+        yield PromptSent(request.messages or request.prompt or "")
+        reader: Reader = self.notation.reader(request.tools)
+        stop: StopReason | None = None
+        usage: Usage | None = None
+        thoughts: list[str] = []
+        received = 0
+        async with aclosing(self.backend.stream(request)) as chunks:
+            async for chunk in chunks:
+                if chunk.notice:
+                    yield Notice(chunk.notice)
+                if chunk.thought:
+                    thoughts.append(chunk.thought)
+                    yield ThoughtDelta(chunk.thought)
+                if chunk.text:
+                    received += len(chunk.text)
+                    for event in reader.feed(chunk.text):
+                        yield _shown(event)
+                usage = chunk.usage or usage
+                stop = chunk.stop or stop
+        if stop is None:
+            raise TruncatedReply(
+                f"The reply of {self.name} broke off after {received} characters.", hint="Ask again."
+            )
+        events, reply = reader.close(stop)
+        for event in events:
+            yield _shown(event)
+        this.reply = replace(reply, usage=usage, thoughts="".join(thoughts) + reply.thoughts)
+        yield ReplyReceived(this.reply, time.perf_counter() - begun)
+
+    async def close(self) -> None:
+        """Ends the backend's connections."""
+        await self.backend.close()
+
+
+def _usable(reply: Reply) -> bool:
+    return bool(reply.calls) or (bool(reply.text) and not reply.bad_calls)
+
+
+def _complaint(reply: Reply) -> Iterator[Turn]:
+    """What the model wrote and what was wrong with it, as the next turns of the conversation."""
+    if not reply.bad_calls:
+        return
+    yield Turn("model", (Text(reply.raw),))
+    yield Turn(
+        "tool",
+        tuple(ToolResult(f"bad_{i}", bad.tool or "?", bad.message, True) for i, bad in enumerate(reply.bad_calls)),
+    )
+
+
+def _shown(event: ReadEvent) -> Event:
+    match event:
+        case TextRead(text):
+            return TextDelta(text)
+        case ThoughtRead(text):
+            return ThoughtDelta(text)
+        case CallRead(call):
+            return CallProposed(call)
+        case BadCallRead(bad_call):
+            return CallRefused(bad_call)
+
+
+def _family(backend: Backend, model: str) -> Family:
+    if model == backend.name or backend.name in ("builtin", "scripted"):
+        return family_of(_FALLBACK_FAMILY)
+    family = family_of(model)
+    if not family.tools:
+        raise AgentError(
+            f"{model!r} is a {family.name} model, which does not hold conversations.",
+            hint="Use a chat model, such as gemma3:4b.",
+        )
+    return family
+
+
+def _notation(family: Family) -> str:
+    return family.notation if family.notation in notation_names() else _FALLBACK_NOTATION

@@ -1,0 +1,127 @@
+"""The steps of the graph: one plain function each. `call_model` asks, `ask_approval` lets people decide,
+`run_tools` acts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import Any, Final, Literal
+
+from langchain_core.messages import AIMessage, SystemMessage
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from gemmagraph import calls
+from gemmagraph.approvals import Approval, Decision, Reject, decide
+from gemmagraph.convert import Conversation, ai_message
+from gemmagraph.events import ApprovalAsked, ApprovalDecided, Notice, StepStarted
+from gemmagraph.prompts.messages import Reply, Usage
+from gemmagraph.prompts.prompt import Transcript
+from gemmagraph.run import Kit, Run
+from gemmagraph.state import State
+
+Next = Command[Literal["model", "approval", "tools", "__end__"]]
+
+_CUT: Final = "the answer was cut at max_tokens"
+
+
+async def call_model(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
+    """Asks the model for the next turn, and says where to go on."""
+    run = runtime.context or stray_run(kit)
+    over = run.limit_reached()
+    if over:
+        run.end("limit", over)
+        return Command(goto="__end__")
+    run.steps += 1
+    run.emit(StepStarted(run.steps))
+    try:
+        reply = await _ask(run, state)
+    except TimeoutError:
+        run.end("limit", run.out_of_time())
+        return Command(goto="__end__")
+    run.usage += reply.usage or Usage()
+    message = ai_message(reply, run.transcript.writer.defuse)
+    update = {"messages": [message]}
+    if reply.calls:
+        asked = run.kit.approve is not None and calls.to_ask(run.kit, message)
+        return Command(update=update, goto="approval" if asked else "tools")
+    if reply.bad_calls:
+        run.end("failed", f"the model's call could not be used: {reply.bad_calls[0].message}")
+    elif reply.stop == "length":
+        run.end("answered", _CUT)
+        run.emit(Notice(f"{_CUT[0].upper()}{_CUT[1:]} ({kit.gemma.max_tokens} tokens)."))
+    return Command(update=update, goto="__end__")
+
+
+async def _ask(run: Run, state: State) -> Reply:
+    """One reply of the model.
+
+    Raises:
+        TimeoutError: the run's time is over.
+    """
+    messages: list[Any] = state["messages"]
+    if run.kit.instructions:
+        run.system = run.system or SystemMessage(content=run.kit.instructions, id="instructions")
+        messages = [run.system, *messages]
+    turns = run.conversation.turns(messages)
+    async with asyncio.timeout(run.seconds_left()):
+        stream = run.kit.gemma.stream(turns, run.kit.toolset, transcript=run.transcript)
+        async with aclosing(stream) as events:
+            async for event in events:
+                if isinstance(event, Reply):
+                    return event
+                run.emit(event)
+    raise AssertionError("a model's stream ends with its reply")
+
+
+async def ask_approval(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
+    """Asks a person about each call of the last turn that needs it, one after the other."""
+    run = runtime.context or stray_run(kit)
+    message = state["messages"][-1]
+    assert isinstance(message, AIMessage)
+    decisions: dict[str, Any] = {}
+    for call, reason in calls.to_ask(kit, message):
+        approval = Approval(
+            id=call["id"] or "",
+            tool=call["name"],
+            arguments=call["args"],
+            request=calls.as_text(call["name"], call["args"]),
+            reason=reason,
+            user=run.user,
+            thread=run.thread,
+        )
+        run.emit(ApprovalAsked(approval))
+        decision = await _decision(run, approval)
+        run.emit(ApprovalDecided(approval, decision))
+        decisions[approval.id] = calls.decision_as_json(decision)
+    return Command(update={"decisions": decisions}, goto="tools")
+
+
+async def _decision(run: Run, approval: Approval) -> Decision:
+    assert run.kit.approve is not None
+    try:
+        async with asyncio.timeout(run.seconds_left()):
+            return await decide(run.kit.approve, approval)
+    except TimeoutError:
+        return Reject("nobody decided in time")
+
+
+async def run_tools(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
+    """Runs the calls of the last turn, and puts their results behind it in the order of the calls."""
+    run = runtime.context or stray_run(kit)
+    message = state["messages"][-1]
+    assert isinstance(message, AIMessage)
+    results = await calls.perform(run, message, state.get("decisions") or {})
+    ended = calls.direct_answer(kit, message, results)
+    if ended is not None:
+        run.answer = ended
+    elif run.stop != "limit":
+        return Command(update={"messages": results}, goto="model")
+    return Command(update={"messages": results}, goto="__end__")
+
+
+def stray_run(kit: Kit) -> Run:
+    """A run for a step that came without one: the graph was started by somebody else's code. It has no limits
+    but the graph's own recursion limit, and nobody watches."""
+    return Run(kit, Transcript(kit.gemma.writer(kit.toolset)), Conversation())

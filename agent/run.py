@@ -1,0 +1,134 @@
+"""What belongs to one run and dies with it: what it may use, what it has done, who watches. And its result."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from gemmagraph.approvals import Approver
+from gemmagraph.events import Event, LimitReached
+from gemmagraph.limits import Limits
+from gemmagraph.model import Gemma
+from gemmagraph.prompts.messages import JSON, Usage
+from gemmagraph.prompts.prompt import Transcript
+from gemmagraph.prompts.toolset import Toolset
+from gemmagraph.tools import Tool
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AnyMessage, SystemMessage, ToolMessage
+
+    from gemmagraph.convert import Conversation
+
+Stop: TypeAlias = Literal["answered", "needs_approval", "limit", "cancelled", "failed"]
+"""Why a run ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One tool call of a run."""
+
+    name: str
+    arguments: Mapping[str, JSON]
+    result: JSON
+    """What the model was given."""
+    status: str
+    """`ok`, or why there is no result: `error` (the tool said so), `failed` (a bug in it), `timeout`, `refused`."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run came to. `str()` is the text."""
+
+    text: str
+    """The answer; at a limit, what was said so far."""
+    messages: list[AnyMessage]
+    """The whole conversation."""
+    calls: tuple[CallRecord, ...] = ()
+    """The tool calls of this run, in order."""
+    stop: Stop = "answered"
+    reason: str = ""
+    """Why it stopped, where that is not plain."""
+    usage: Usage = field(default_factory=Usage)
+    """Tokens of this run, replies that were asked for again included."""
+    pending: tuple[Any, ...] = ()
+    """Calls that wait for a person, if `stop` is `needs_approval`."""
+    thread: str | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(slots=True)
+class Kit:
+    """What an agent gives to each of its runs."""
+
+    gemma: Gemma
+    tools: Mapping[str, Tool]
+    toolset: Toolset
+    limits: Limits
+    instructions: str
+    approve: Approver | None
+
+
+@dataclass(slots=True)
+class Run:
+    """One run."""
+
+    kit: Kit
+    transcript: Transcript
+    conversation: Conversation
+    user: str | None = None
+    thread: str | None = None
+    values: Mapping[str, JSON] = field(default_factory=dict)
+    watch: Callable[[Event], None] | None = None
+    begun: float = field(default_factory=time.monotonic)
+    steps: int = 0
+    usage: Usage = field(default_factory=Usage)
+    records: list[CallRecord] = field(default_factory=list)
+    results: dict[str, ToolMessage] = field(default_factory=dict)
+    """Results that are there, by call id: kept if the run is cancelled before its step is over."""
+    started: set[str] = field(default_factory=set)
+    """Ids of calls that have begun."""
+    seen: Counter[str] = field(default_factory=Counter)
+    """How often a call with its arguments has had its result."""
+    gate: asyncio.Semaphore | None = None
+    system: SystemMessage | None = None
+    stop: Stop = "answered"
+    reason: str = ""
+    answer: str | None = None
+    """The answer, if it is not the model's last text."""
+
+    def emit(self, event: Event) -> None:
+        if self.watch is not None:
+            self.watch(event)
+
+    def seconds_left(self) -> float | None:
+        """Of the run's wall time."""
+        wall_time = self.kit.limits.wall_time
+        return None if wall_time is None else max(0.0, wall_time - (time.monotonic() - self.begun))
+
+    def limit_reached(self) -> str:
+        """Why the model may not be asked again, or empty."""
+        limits = self.kit.limits
+        if self.steps >= limits.steps:
+            return f"the limit of {limits.steps} steps is reached"
+        tokens = self.usage.input_tokens + self.usage.output_tokens
+        if limits.tokens is not None and tokens >= limits.tokens:
+            return f"the limit of {limits.tokens:,} tokens is reached"
+        if self.seconds_left() == 0.0:
+            return self.out_of_time()
+        return ""
+
+    def out_of_time(self) -> str:
+        return f"the limit of {self.kit.limits.wall_time:g} seconds is reached"
+
+    def end(self, stop: Stop, reason: str = "") -> None:
+        self.stop = stop
+        self.reason = reason
+        if stop == "limit":
+            self.emit(LimitReached(reason))

@@ -1,0 +1,70 @@
+"""The graph's state, and how writes to it are merged.
+
+Messages and JSON only, so that it can be stored and read back strictly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, TypedDict
+from uuid import uuid4
+
+from langchain_core.messages import AnyMessage, BaseMessage, RemoveMessage
+from langgraph.graph.message import REMOVE_ALL_MESSAGES
+
+_MEMO_SIZE: Final = 64
+_known: dict[int, tuple[list[AnyMessage], set[str]]] = {}
+"""The ids in lists that `merge` made last, so that appending costs what is appended."""
+
+
+def merge(messages: list[AnyMessage], added: Sequence[Any]) -> list[AnyMessage]:
+    """Messages with others added: new ones at the end, one of a known id in the place of the old one,
+    `RemoveMessage` takes one or all away."""
+    new: list[AnyMessage] = [added] if isinstance(added, BaseMessage) else list(added)  # type: ignore[list-item]  # one message alone
+    memo = _known.pop(id(messages), None)
+    ids = memo[1] if memo is not None and memo[0] is messages else {message.id or "" for message in messages}
+    for message in new:
+        if message.id is None:
+            message.id = f"m_{uuid4().hex}"
+    plain = all(message.id not in ids and not isinstance(message, RemoveMessage) for message in new)
+    fresh = {message.id or "" for message in new}
+    if not plain or len(fresh) < len(new):
+        merged = _merge_by_id(messages, new)
+        ids = {message.id or "" for message in merged}
+    else:
+        merged = [*messages, *new]
+        ids |= fresh
+    if len(_known) >= _MEMO_SIZE:
+        del _known[next(iter(_known))]
+    _known[id(merged)] = (merged, ids)
+    return merged
+
+
+def _merge_by_id(messages: Sequence[AnyMessage], added: Sequence[AnyMessage]) -> list[AnyMessage]:
+    for index in range(len(added) - 1, -1, -1):
+        if added[index].id == REMOVE_ALL_MESSAGES:
+            messages, added = [], added[index + 1 :]
+            break
+    merged: dict[str, AnyMessage] = {message.id or "": message for message in messages}
+    for message in added:
+        identity = message.id or ""
+        if isinstance(message, RemoveMessage):
+            if identity not in merged:
+                raise ValueError(f"There is no message {identity!r} to remove.")
+            del merged[identity]
+        else:
+            merged[identity] = message
+    return list(merged.values())
+
+
+def latest(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
+    """Decisions of this turn and of those before."""
+    return {**(old or {}), **new}
+
+
+class State(TypedDict, total=False):
+    """What the graph remembers between steps."""
+
+    messages: Annotated[list[AnyMessage], merge]
+    decisions: Annotated[dict[str, Any], latest]
+    """What people said to calls that were asked for, by call id."""

@@ -1,0 +1,398 @@
+"""One stretch of a reply that may hold calls, from its introducer to its end, while it is still arriving.
+
+A block is what follows a prefix (`FUNCTION_CALL:`), what stands in a fence or a pair of tags, an object or list at
+the start of a line, or a reply that begins with a body. It ends as calls, or is given back as plain text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from gemmagraph.prompts import spelling
+from gemmagraph.prompts.bodies import NAME, Bodies, Outcome
+from gemmagraph.prompts.messages import BadCall
+from gemmagraph.prompts.scan import TURN_ENDS, Extent, turn_end_at
+from gemmagraph.prompts.spelling import Sure
+from gemmagraph.prompts.toolset import Toolset
+
+Kind: TypeAlias = Literal["prefix", "sentence", "fence", "tag", "line", "reply"]
+"""Where the block stands. "sentence": a prefix in the middle of a sentence. "line": a body at the start of a line."""
+
+End: TypeAlias = Literal["open", "calls", "text", "quote", "turn_end"]
+"""How a block ends: as calls; as plain text behind which reading goes on; as a fence that only quotes."""
+
+_SWALLOWED = {"tag": spelling.CALL_TAG_END, "prefix": re.compile(r"(?!)")}
+"""Where a broken block without a fence ends."""
+_MAX_HELD = 300
+
+
+class Block:
+    """Reads one block. Feed it until it says how it ends; then `outcomes` or `given` hold what came of it.
+
+    Args:
+        kind: where it stands.
+        sure: how sure it is that a call is meant.
+        opened: the introducer as it was written, to be given back if there was no call.
+        fence: the closing fence, for kind "fence".
+        line: for kind "reply": how sure it is that a body at the start of a line is a call, for the case that
+            the reply turns out to hold more.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        sure: Sure,
+        bodies: Bodies,
+        tools: Toolset,
+        opened: str = "",
+        fence: str = "",
+        line: Sure | None = None,
+    ) -> None:
+        self.kind = kind
+        self.outcomes: list[Outcome] = []
+        self._sure: Sure = sure
+        self._bodies = bodies
+        self._tools = tools
+        self._fence = fence
+        self._given = [opened]
+        self._read = 0
+        """Bodies read so far."""
+        self._extent: Extent | None = None
+        self._parts: list[str] = []
+        self._line: Sure | None = line
+        self._line_outcomes: list[Outcome] | None = []
+        self._broken = ""
+        """Why a strong fence or tag holds no calls, once that is certain; the rest of it is swallowed."""
+        self._broken_tool: str | None = None
+        self._same_line = False
+        """Whether the last body ended in the line at hand."""
+        self._step: Callable[[str, int, bool], tuple[End, int]] = self._head
+
+    @property
+    def fence(self) -> str:
+        """The fence that closes the block, if it stands in one."""
+        return self._fence
+
+    @property
+    def given(self) -> str:
+        """The text of the block so far, for giving it back."""
+        return "".join(self._given)
+
+    @property
+    def plain(self) -> re.Pattern[str] | None:
+        """While set: text in which this finds nothing may be given to `more` in place of `feed`."""
+        return self._extent.plain if self._extent else None
+
+    def more(self, text: str) -> None:
+        assert self._extent is not None
+        self._extent.skip(len(text))
+        self._parts.append(text)
+        self._given.append(text)
+
+    def feed(self, text: str, pos: int, final: bool) -> tuple[End, int]:
+        """Goes on from `text[pos]`; says how the block ends, and where. "open": show the text from that
+        position again with more behind it."""
+        while True:
+            step = self._step
+            end, after = step(text, pos, final)
+            self._given.append(text[pos:after])
+            if end != "open":
+                return end, after
+            if after == pos and self._step == step:
+                return self._cut(pos) if final else ("open", pos)
+            pos = after
+
+    def _head(self, text: str, pos: int, final: bool) -> tuple[End, int]:
+        gap = spelling.SEPARATOR.match(text, pos) if self._read else spelling.SPACE.match(text, pos)
+        if gap:
+            self._same_line &= "\n" not in gap.group()
+            return "open", gap.end()
+        if pos == len(text):
+            return "open", pos
+        if self._read and text[pos] in ")]}":  # one closing bracket too many
+            return "open", pos + 1
+        if text[pos] == "<":
+            return self._angle(text, pos, final)
+        if self._fence and text[pos] == self._fence[0]:
+            if not final and text[pos : pos + 16].strip(self._fence[0]) == "" and len(text) - pos < 16:
+                return "open", pos
+            if text.startswith(self._fence, pos) or (final and not text[pos:].strip(self._fence[0])):
+                return self._close(text, pos)
+        if text[pos] == "`" and self.kind in ("prefix", "tag") and not self._read:
+            if not final and text[pos:] in ("`", "``"):
+                return "open", pos
+            if text.startswith("```", pos):
+                return self._inner_fence(text, pos, final)
+        return self._body_or_word(text, pos, final)
+
+    def _angle(self, text: str, pos: int, final: bool) -> tuple[End, int]:
+        if not final and ">" not in text[pos : pos + 40] and len(text) - pos < 40:
+            return "open", pos
+        closing = spelling.CALL_TAG_END.match(text, pos)
+        if closing and self.kind == "tag":
+            return self._finish(closing.group()), closing.end()
+        if self._fence:
+            tag = closing or spelling.CALL_TAG.match(text, pos)
+            if tag:
+                return "open", tag.end()
+        if text.startswith(TURN_ENDS, pos):
+            return self._cut(pos)
+        return self._nothing(text, pos)
+
+    def _inner_fence(self, text: str, pos: int, final: bool) -> tuple[End, int]:
+        """A fence behind a prefix or inside tags."""
+        fence = spelling.FENCE.match(text, pos)
+        if fence:
+            self._fence = fence.group(1)
+            self.kind = "fence"
+            return "open", fence.end()
+        return ("open", pos) if not final and len(text) - pos < _MAX_HELD else self._nothing(text, pos)
+
+    def _body_or_word(self, text: str, pos: int, final: bool) -> tuple[End, int]:
+        if self.kind in ("prefix", "sentence") and not self._read:
+            if not final and len(text) - pos < _MAX_HELD and spelling.BODY_DECORATION_MAY_COME.fullmatch(text, pos):
+                return "open", pos
+            decoration = spelling.BODY_DECORATION.match(text, pos)
+            if decoration and decoration.end() > pos:
+                return "open", decoration.end()
+        if text[pos] in "{[":
+            return self._begin(pos)
+        named = NAME.match(text, pos)
+        if not named:
+            return self._code_line(text, pos, final)
+        after = named.end()
+        while after < len(text) and text[after] in " \t" and after - named.end() < 20:
+            after += 1
+        if after == len(text) and not final and after - pos < _MAX_HELD:
+            return "open", pos
+        if text[after] == "(" if after < len(text) else False:
+            return self._begin(pos)
+        if text.startswith("{", after) and self._tools.resolve(named.group().rstrip(":")):
+            return self._begin(pos)
+        if self._fence or self.kind == "tag":
+            if not final and spelling.PREFIX_MAY_COME.match(text, pos):
+                return "open", pos
+            skipped = spelling.PREFIX.match(text, pos) or (
+                None if self._read else spelling.NO_CALL_WORD.match(text, pos)
+            )
+            return ("open", skipped.end()) if skipped else self._code_line(text, pos, final)
+        return self._word(text, pos, named, final)
+
+    def _code_line(self, text: str, pos: int, final: bool) -> tuple[End, int]:
+        """A comment or an import, which a fence may hold beside its calls."""
+        if not final and self._fence and text[pos:] == "/":
+            return "open", pos
+        line = spelling.CODE_LINE.match(text, pos) if self._fence else None
+        if line and line.end() - pos < 2000:
+            ends = line.end() < len(text) and (text[line.end()] == "\n" or text.startswith(TURN_ENDS, line.end()))
+            if ends or not final:
+                return "open", line.end() if ends else pos
+            return "open", len(text)
+        return self._nothing(text, pos)
+
+    def _word(self, text: str, pos: int, named: re.Match[str], final: bool) -> tuple[End, int]:
+        """A word without brackets stands where a body should."""
+        if self.kind != "prefix" or self._read:
+            return self._nothing(text, pos)
+        newline = text.find("\n", pos, pos + _MAX_HELD)
+        if newline < 0 and not final and len(text) - pos < _MAX_HELD:
+            return "open", pos
+        end = min(len(text), pos + _MAX_HELD) if newline < 0 else newline
+        for mark in TURN_ENDS:
+            found = text.find(mark, pos, end)
+            end = found if found >= 0 else end
+        known = self._tools.resolve(named.group().rstrip(":"))
+        if spelling.PREFIX.match(text, pos) or (not known and spelling.NONE.match(text, pos, end)):
+            return "calls", pos if spelling.PREFIX.match(text, pos) else end
+        if re.match(r"[ \t]*=(?!=)", text[named.end() : end]):
+            self.outcomes.append(self._bodies.malformed(text[pos:end], known, "only the call itself may stand there"))
+            return "calls", end
+        if not known:
+            return self._nothing(text, pos)
+        if text[named.end() : end].strip("`*_ \t.:"):
+            self.outcomes.append(self._bodies.malformed(text[pos:end], known, "brackets are missing behind the name"))
+        elif end == len(text):
+            self.outcomes.append(self._bodies.unterminated(text[pos:end], known))
+        else:
+            return self._bare(text, pos, named, end, final)
+        return "calls", end
+
+    def _bare(self, text: str, pos: int, named: re.Match[str], end: int, final: bool) -> tuple[End, int]:
+        """A name alone on its line: a call without arguments, unless they follow as an object."""
+        gap = spelling.FEW_SPACES.match(text, end)
+        following = gap.end() if gap else end
+        if following == len(text) and not final and following - end < 200:
+            return "open", pos
+        if text.startswith("{", following):
+            return self._begin(pos)
+        if named.group().endswith(":"):
+            self._broken = "brackets are missing behind the name"
+            self._broken_tool = named.group().rstrip(":")
+            self._step = self._swallow
+            return "open", pos
+        self.outcomes += self._bodies.bare_name(text[pos:end], named.group())
+        return "calls", end
+
+    def _begin(self, pos: int) -> tuple[End, int]:
+        self._extent = Extent(self._tools.keys)
+        self._parts = []
+        self._step = self._body
+        return "open", pos
+
+    def _body(self, text: str, pos: int, final: bool) -> tuple[End, int]:
+        assert self._extent is not None
+        state, after = self._extent.feed(text, pos, final)
+        self._parts.append(text[pos:after])
+        if state == "open":
+            return "open", after
+        if state == "turn_end":
+            self._cut_body()
+            return "turn_end", after
+        self._step = self._judge
+        return "open", after
+
+    def _judge(self, text: str, pos: int, final: bool) -> tuple[End, int]:
+        """Behind one whole body."""
+        assert self._extent is not None
+        raw, strings = "".join(self._parts), self._extent.strings
+        if raw[0] not in "{[":
+            if len(text) - pos < 5 and not final:
+                return "open", pos
+            if spelling.EXPRESSION.match(text, pos):
+                return self._expression(raw, pos)
+        self._extent = None
+        return self._take(self._bodies.read(raw, strings, self._sure), raw, strings), pos
+
+    def _expression(self, raw: str, pos: int) -> tuple[End, int]:
+        """The body is only a part of an expression."""
+        self._extent = None
+        if self.kind != "prefix":
+            return self._nothing("", 0)[0], pos
+        self.outcomes.append(self._bodies.malformed(raw, None, "only the call itself may stand there"))
+        self._step = self._drop_line
+        return "open", pos
+
+    def _drop_line(self, text: str, pos: int, final: bool) -> tuple[End, int]:
+        newline = text.find("\n", pos)
+        mark = min((at for at in (text.find(each, pos) for each in TURN_ENDS) if at >= 0), default=len(text))
+        if newline < 0 and mark == len(text) and not final:
+            return "open", max(pos, len(text) - 16)
+        return "calls", mark if newline < 0 else min(newline, mark)
+
+    def _take(self, found: list[Outcome] | None, raw: str, strings: dict[int, int]) -> End:
+        """What follows from one whole body."""
+        if found is None:
+            return "quote" if self._fence else "text"
+        self._read += 1
+        self.outcomes += found
+        self._step = self._head
+        self._same_line = True
+        if self.kind == "prefix":
+            self._step = self._between
+        elif self.kind == "sentence":
+            self._step = self._rest_of_line
+        elif self.kind == "line":
+            return "calls" if found else "text"
+        elif self.kind == "reply" and self._line_outcomes is not None:
+            in_line = self._bodies.read(raw, strings, self._line) if raw[0] in "{[" and self._line else None
+            self._line_outcomes = self._line_outcomes + in_line if in_line else None
+        return "open"
+
+    def _between(self, text: str, pos: int, final: bool) -> tuple[End, int]:
+        """Behind a body that a prefix introduced: other calls to declared tools may follow."""
+        if not final and spelling.BETWEEN_MAY_GO_ON.fullmatch(text, pos):
+            return "open", pos
+        gap = spelling.BETWEEN.match(text, pos)
+        after = gap.end() if gap else pos
+        named = NAME.match(text, after)
+        if named and spelling.OPENING_BRACKET.match(text, named.end()) and self._tools.resolve(named.group()):
+            self._step = self._head
+            return "open", after
+        if text.startswith("#", after):  # a comment
+            self._step = self._drop_line
+            return "open", pos
+        if self.outcomes and isinstance(self.outcomes[-1], BadCall) and text[pos : pos + 1] in (",", ")", "]", "}"):
+            self._step = self._drop_line
+            return "open", pos
+        left_over = spelling.LEFT_OVER.match(text, pos) if final or "\n" in text[pos : pos + 60] else None
+        if not final and len(text) - pos < 60 and not left_over and spelling.LEFT_OVER_MAY_COME.fullmatch(text, pos):
+            return "open", pos
+        closing = left_over or spelling.CLOSING_DECORATION.match(text, pos)
+        return "calls", closing.end() if closing else pos
+
+    def _rest_of_line(self, text: str, pos: int, final: bool) -> tuple[End, int]:
+        """Behind a call in the middle of a sentence: it is one only if the line ends with it."""
+        gap = spelling.CLOSING_DECORATION.match(text, pos)
+        after = gap.end() if gap else pos
+        if not final and (after == len(text) or turn_end_at(text, after, False) is None):
+            return "open", pos
+        if after == len(text) or text[after] == "\n" or text.startswith(TURN_ENDS, after):
+            return "calls", after
+        return "text", pos
+
+    def _nothing(self, text: str, pos: int) -> tuple[End, int]:
+        """What stands at `pos` is no body."""
+        if self._fence and (self._sure != "yes" or (spelling.DEFINITION.match(text, pos) and not self._read)):
+            return "quote", pos
+        if self.kind == "tag" and (self._read or self._sure != "yes"):
+            return "calls" if self._read else "text", pos
+        if self._fence or self.kind == "tag":
+            self._broken = "only calls may stand in it" if self._fence else "it holds no call"
+            self._step = self._swallow
+            return "open", pos
+        if self.kind in ("reply", "line"):
+            if self._line_outcomes:
+                self.outcomes = self._line_outcomes
+                return "calls", pos
+            return "text", pos
+        return "calls" if self._read else "text", pos
+
+    def _swallow(self, text: str, pos: int, final: bool) -> tuple[End, int]:
+        """The rest of a fence or tag that holds something other than calls."""
+        closing = re.compile(rf"\n[ \t]*{re.escape(self._fence)}") if self._fence else _SWALLOWED[self.kind]
+        found = closing.search(text, pos)
+        mark = min((at for at in (text.find(each, pos) for each in TURN_ENDS) if at >= 0), default=-1)
+        if mark >= 0 and (not found or mark < found.start()):
+            return self._finish(text[pos:mark]), mark
+        if found:
+            return self._finish(text[pos : found.end()]), found.end()
+        if final:
+            return "open", len(text)
+        return "open", max(pos, len(text) - 64)
+
+    def _close(self, text: str, pos: int) -> tuple[End, int]:
+        end = pos
+        while end < len(text) and text[end] == self._fence[0] and end - pos < 16:
+            end += 1
+        return self._finish(text[pos:end]), end
+
+    def _finish(self, closing: str = "") -> End:
+        """The block is closed: its calls count, or it is broken."""
+        if self._broken and (self._same_line or not self._read):
+            self.outcomes = [self._bodies.malformed(self.given + closing, self._broken_tool, self._broken)]
+        elif not self._read and self._fence and self._sure != "yes":
+            return "text"
+        return "calls"
+
+    def _cut(self, pos: int) -> tuple[End, int]:
+        """The output or the turn ends at `pos`, inside the block."""
+        if self._extent:
+            self._cut_body()
+            if self.outcomes or self._read or self._sure == "yes":
+                return "calls", pos
+            return "text", pos
+        if self.kind == "sentence" or (self._fence and self._sure != "yes" and not self._read):
+            return ("calls" if self._read else "text"), pos
+        if not self._read and self.kind in ("prefix", "tag"):
+            self.outcomes.append(self._bodies.unterminated(self.given, None))
+        return self._finish(), pos
+
+    def _cut_body(self) -> None:
+        """The output or the turn ends inside a body: what is complete in it counts, the rest is unterminated."""
+        assert self._extent is not None
+        sure: Sure = "declared" if self.kind == "sentence" else self._sure
+        found = self._bodies.read("".join(self._parts), self._extent.strings, sure, cut=True)
+        self.outcomes += found or []
+        self._extent = None

@@ -1,0 +1,137 @@
+"""Turns and declarations written as what a server takes: one whole prompt, or chat messages.
+
+Each turn is written once, and the next step only adds to what is there, so that a server's prompt cache holds and
+a step costs the same after ten turns and after a thousand. Untrusted text is defused here, on its way in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from gemmagraph.prompts.defuse import Defuser, defuser
+from gemmagraph.prompts.messages import JSON, ToolCall, ToolResult, Turn
+from gemmagraph.prompts.notation import Notation
+from gemmagraph.prompts.toolset import Toolset
+from gemmagraph.prompts.turns import TurnFormat
+
+Speaker: TypeAlias = Literal["user", "model"]
+"""Who speaks as far as a template without a tool role knows."""
+
+
+@dataclass(slots=True)
+class _Message:
+    speaker: Speaker
+    text: str
+
+
+class PromptWriter:
+    """Writes conversations for one family in one notation with one toolset."""
+
+    def __init__(self, turns: TurnFormat, notation: Notation, tools: Toolset) -> None:
+        self.turns = turns
+        self.notation = notation
+        self.tools = tools
+        self.defuse = defuser(turns.marks)
+        self._declaration: str | None = None
+
+    @property
+    def declaration(self) -> str:
+        """The tools as the model is told of them. Names and descriptions may come from elsewhere."""
+        if self._declaration is None:
+            self._declaration = self.defuse(self.notation.declare(self.tools))
+        return self._declaration
+
+    def model_text(self, turn: Turn) -> str:
+        """A turn of the model, as it was or as it should have been written."""
+        if turn.raw is not None:
+            return turn.raw.strip()
+        calls = [part for part in turn.parts if isinstance(part, ToolCall)]
+        pieces = [self.defuse(turn.text).strip()]
+        if calls:
+            pieces.append(self.notation.write_calls(calls))
+        return "\n".join(piece for piece in pieces if piece)
+
+    def results_text(self, turn: Turn) -> str:
+        """Results of tools, errors included."""
+        results = [
+            replace(part, name=self.defuse(part.name), content=_defused(part.content, self.defuse))
+            for part in turn.parts
+            if isinstance(part, ToolResult)
+        ]
+        return self.notation.write_results(results)
+
+
+class Transcript:
+    """One conversation, written as it grows. Show it the turns again at each step: only new ones are written."""
+
+    def __init__(self, writer: PromptWriter) -> None:
+        self.writer = writer
+        self._turns: list[Turn] = []
+        self._system = ""
+        self._messages: list[_Message] = []
+
+    def update(self, turns: Sequence[Turn]) -> None:
+        """Takes the whole conversation; what was written before and stands unchanged is kept."""
+        known = len(self._turns)
+        if known > len(turns) or (
+            known and (turns[0] is not self._turns[0] or turns[known - 1] is not self._turns[-1])
+        ):
+            self._turns, self._messages, self._system = [], [], ""
+            known = 0
+        for turn in turns[known:]:
+            self._add(turn)
+            self._turns.append(turn)
+
+    def chat(self) -> tuple[Mapping[str, JSON], ...]:
+        """Chat messages with the roles `user` and `assistant`, strictly in turn, the user's first: what every
+        server and every template of Gemma takes. System text and declarations stand in the first."""
+        role = {"user": "user", "model": "assistant"}
+        return tuple({"role": role[message.speaker], "content": message.text} for message in self._spoken())
+
+    def completion(self) -> str:
+        """The whole prompt, up to where the model goes on."""
+        form = self.writer.turns
+        pieces = [form.bos]
+        pieces += (f"{form.open}{message.speaker}\n{message.text}{form.close}" for message in self._spoken())
+        pieces.append(f"{form.open}model\n")
+        return "".join(pieces)
+
+    def _spoken(self) -> list[_Message]:
+        preface = "\n\n".join(piece for piece in (self._system, self.writer.declaration) if piece)
+        if not preface:
+            return self._messages
+        first = self._messages[0] if self._messages else None
+        if first is None or first.speaker == "model":
+            return [_Message("user", preface), *self._messages]
+        return [_Message("user", f"{preface}\n\n{first.text}"), *self._messages[1:]]
+
+    def _add(self, turn: Turn) -> None:
+        writer = self.writer
+        if turn.role == "system" and not self._messages:
+            self._system = f"{self._system}\n\n{turn.text}".strip()
+        elif turn.role == "model":
+            self._say("model", writer.model_text(turn))
+        elif turn.role == "tool":
+            self._say("user", writer.results_text(turn))
+        else:
+            self._say("user", writer.defuse(turn.text).strip())
+
+    def _say(self, speaker: Speaker, text: str) -> None:
+        if self._messages and self._messages[-1].speaker == speaker:
+            last = self._messages[-1]
+            last.text = f"{last.text}\n\n{text}" if last.text and text else last.text or text
+        else:
+            self._messages.append(_Message(speaker, text))
+
+
+def _defused(content: JSON, defuse: Defuser) -> JSON:
+    """A result's content with every text in it defused."""
+    if isinstance(content, str):
+        return defuse(content)
+    if isinstance(content, Mapping):
+        return {defuse(str(key)): _defused(value, defuse) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_defused(value, defuse) for value in content]
+    return content

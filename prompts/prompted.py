@@ -1,0 +1,397 @@
+"""The reader that all prompted notations share: text in which calls may stand, in pieces of any size.
+
+A prompted model spells its calls in more ways than it was asked to, so one reader knows every introducer (prefix,
+fence, tags, list, object); `blocks` reads what an introducer opens. What is quoted (code spans, other fences, block
+quotes) is text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gemmagraph.prompts import spelling
+from gemmagraph.prompts.arguments import WriteCall
+from gemmagraph.prompts.blocks import Block, Kind
+from gemmagraph.prompts.bodies import Bodies, may_start_body
+from gemmagraph.prompts.messages import Reply, StopReason
+from gemmagraph.prompts.notation import ReadEvent
+from gemmagraph.prompts.quoting import LONGEST_RUN, CodeSpan, QuotedFence, quoted_line
+from gemmagraph.prompts.said import Said
+from gemmagraph.prompts.scan import TURN_ENDS
+from gemmagraph.prompts.spelling import Sure
+from gemmagraph.prompts.thoughts import OpenThought
+from gemmagraph.prompts.toolset import Toolset
+
+_SENTENCE_ENDS: Final = (".", "!", "?", ":", "…", ")", ";", "。", "")
+_MAX_INFO = 100
+"""Characters a fence's first line is waited for; with more it is no fence."""
+
+
+class PromptedReader:
+    """Reads one reply in a prompted notation.
+
+    Args:
+        tools: what may be called.
+        write_call: how a call is written, for the messages of bad calls.
+        bare: how sure an object at the start of a line, which nothing introduces, is a call.
+        thought: whether the text is a thought: no thought begins inside it.
+    """
+
+    def __init__(self, tools: Toolset, write_call: WriteCall, bare: Sure, thought: bool = False) -> None:
+        self._tools = tools
+        self._write_call = write_call
+        self._bare: Sure = bare
+        self._is_thought = thought
+        self._bodies = Bodies(tools, write_call)
+        self._said = Said()
+        self._raw: list[str] = []
+        self._held = ""
+        self._before = ""
+        """The last character of the line so far that is neither space nor decoration; "" at its start."""
+        self._in_word = False
+        self._long_run = False
+        """Whether the text so far ends inside a run of backticks too long to mean anything."""
+        self._dead: set[int] = set()
+        """Lengths of backtick runs that nothing closes in this line."""
+        self._lone = False
+        """Whether the reply begins with a code span."""
+        self._block: Block | None = None
+        self._span: CodeSpan | None = None
+        self._fence: QuotedFence | None = None
+        self._thought: OpenThought | None = None
+        self._again = ""
+        """Text that was looked at in vain and is read once more, in front of the rest."""
+        self._mode: Callable[[str, int, bool], int] = self._start
+
+    def feed(self, chunk: str) -> Sequence[ReadEvent]:
+        self._raw.append(chunk)
+        if self._held:
+            chunk = self._held + chunk
+        elif self._block is not None:
+            plain = self._block.plain
+            if plain is not None and plain.search(chunk) is None:
+                self._block.more(chunk)
+                return ()
+        self._run(chunk, False)
+        return self._said.events()
+
+    def close(self, stop: StopReason = "stop") -> tuple[Sequence[ReadEvent], Reply]:
+        self._run(self._held, True)
+        if self._thought is not None:  # never closed: its calls are real
+            _, inside = self._thought.inside.close()
+            self._said.take((*inside.calls, *inside.bad_calls))
+        self._said.changed |= self._bodies.repaired or (self._fence is not None and self._fence.ended_inside)
+        return self._said.events(), self._said.reply(stop, "".join(self._raw))
+
+    def _run(self, text: str, final: bool) -> None:
+        """Lets the mode at hand go on, and the one it hands over to, until more text is needed.
+
+        A mode gets the text, a position and whether the output is over; it returns the position behind what it
+        has done with. Returning the same position without handing over means that it waits.
+        """
+        pos = 0
+        while pos < len(text) or final:
+            mode = self._mode
+            after = mode(text, pos, final)
+            if self._again:
+                text, after = self._again + text[after:], 0
+                self._again = ""
+            elif after == pos and self._mode == mode:
+                break
+            pos = after
+        self._held = text[pos:]
+
+    def _start(self, text: str, pos: int, final: bool) -> int:
+        """At the start of the reply, where a body needs no introducer."""
+        while pos < len(text) and text[pos].isspace():
+            pos += 1
+        if pos == len(text):
+            self._mode = self._line if final else self._start
+            return pos
+        body = may_start_body(text, pos, final)
+        if body:
+            self._open("reply", "whole", "")
+        elif body is not None:
+            self._lone = text[pos] == "`"
+            self._mode = self._line
+        return pos
+
+    def _line(self, text: str, pos: int, final: bool) -> int:
+        """At the start of a line."""
+        self._before = ""
+        self._in_word = False
+        self._dead.clear()
+        if pos == len(text):
+            self._mode = self._inline if final else self._line
+            return pos
+        if not final and spelling.LINE_MAY_GO_ON.fullmatch(text, pos):
+            return pos
+        fence = spelling.FENCE_LINE.match(text, pos)
+        if fence:
+            return self._fence_opens(text, pos, fence.start(1), final)
+        decoration = spelling.LINE_DECORATION.match(text, pos)
+        at = decoration.end() if decoration else pos
+        prefix = spelling.PREFIX.match(text, at) or spelling.BACKTICKED_PREFIX.match(text, at)
+        if prefix:
+            self._open("prefix", "yes", text[pos : prefix.end()])
+            return prefix.end()
+        after_call = self._said.calls or self._said.bad_calls
+        if spelling.RESULT_LINE.match(text, at) or (after_call and spelling.RESULT_LINE_AFTER_CALL.match(text, at)):
+            return self._end(text)
+        first = pos
+        while first < len(text) and text[first] in " \t" and first - pos < 80:
+            first += 1
+        return self._line_body(text, pos, at if text[at : at + 1] == "{" else first, final)
+
+    def _line_body(self, text: str, pos: int, at: int, final: bool) -> int:
+        """At the first visible character, `at`, of a line that begins at `pos`."""
+        body = may_start_body(text, at, final) if text[at : at + 1] in ("[", "{") else False
+        if body is None:
+            return pos
+        if body:
+            self._said.say(text[pos:at])
+            self._open("line", self._bare, "")
+            return at
+        self._mode = self._quoted_line if text.startswith(">", at) else self._inline
+        return pos
+
+    def _quoted_line(self, text: str, pos: int, final: bool) -> int:
+        end, pos = quoted_line(text, pos, final, self._said.say)
+        if end == "turn_end":
+            return self._end(text)
+        if end == "closed":
+            self._mode = self._line
+        return pos
+
+    def _inline(self, text: str, pos: int, final: bool) -> int:
+        """Inside a line of text."""
+        found = spelling.SPECIAL.search(text, pos)
+        if found and found.start() == pos and self._in_word and found.group()[0].isalpha():
+            found = spelling.SPECIAL.search(text, pos + 1)
+        if not found:
+            return self._plain(text, pos, final)
+        at = found.start()
+        if at > pos:
+            self._pass(text[pos:at])
+        char = text[at]
+        if char == "\n":
+            self._said.say("\n")
+            self._mode = self._line
+            return at + 1
+        if char == "`":
+            return self._backticks(text, at, final)
+        if char == "<":
+            return self._mark(text, at, final)
+        if self._before in _SENTENCE_ENDS:
+            self._open("prefix", "yes", found.group())
+        else:
+            self._open("sentence", "declared", found.group())
+        return found.end()
+
+    def _plain(self, text: str, pos: int, final: bool) -> int:
+        """Text without anything special, but for the start of a word that may become so."""
+        end = len(text)
+        if not final:
+            partial = spelling.PREFIX_MAY_COME.search(text, max(pos, end - 40))
+            if partial and not (partial.start() == pos and self._in_word):
+                end = partial.start()
+        self._pass(text[pos:end])
+        return end
+
+    def _pass(self, text: str) -> None:
+        """Text of this line that is only text."""
+        if not text:
+            return
+        self._said.say(text)
+        self._long_run = False
+        self._in_word = text[-1].isalnum() or text[-1] == "_"
+        shown = text.rstrip(" \t*_")
+        if shown:
+            self._before = shown[-1]
+
+    def _mark(self, text: str, at: int, final: bool) -> int:
+        """A control mark, a tag, or a plain `<`."""
+        if not final and spelling.MARK_MAY_COME.match(text, at):
+            return at
+        if text.startswith(TURN_ENDS, at) or spelling.RESULT_TAG.match(text, at):
+            return self._end(text)
+        tag = spelling.CALL_TAG.match(text, at)
+        if tag:
+            self._open("tag", "yes" if self._before in _SENTENCE_ENDS else "declared", tag.group())
+            return tag.end()
+        for opener in spelling.THOUGHTS:
+            if text.startswith(opener, at):
+                return at + len(opener) if self._is_thought else self._think(text, at, opener, final)
+        dropped = spelling.DROPPED.match(text, at)
+        if not dropped and (self._said.calls or self._said.bad_calls):
+            dropped = spelling.CALL_TAG_END.match(text, at)
+        if dropped:
+            self._said.changed = True
+            self._said.take_out()
+            return dropped.end()
+        self._pass("<")
+        return at + 1
+
+    def _backticks(self, text: str, at: int, final: bool) -> int:
+        """A code span of this line, a fence, or plain backticks."""
+        end = at
+        while end < len(text) and text[end] == "`":
+            end += 1
+        length = end - at
+        goes_on = self._long_run and at == 0
+        if end == len(text) and not final and length <= LONGEST_RUN and not goes_on:
+            return at
+        if length > LONGEST_RUN or length in self._dead or goes_on:
+            self._pass(text[at:end])
+            self._long_run = end == len(text)
+            return end
+        if length >= 3:
+            if not final and len(text) - at < 60 and "\n" not in text[at:]:
+                return at
+            fence = spelling.FENCE.match(text, at)
+            if fence and fence.group(2).lower() in spelling.FENCES:
+                return self._fence_opens(text, at, at, final)
+        self._span = CodeSpan(text[at:end])
+        self._mode = self._in_span
+        return end
+
+    def _in_span(self, text: str, pos: int, final: bool) -> int:
+        assert self._span is not None
+        state, pos = self._span.feed(text, pos, final)
+        if state == "never":
+            self._dead.add(self._span.length)
+            self._lone = False
+            self._mode = self._inline
+            self._pass("`" * self._span.length)
+            self._again = self._span.inside
+        elif state == "closed" and self._lone:
+            self._mode = self._lone_span
+        elif state == "closed":
+            self._mode = self._inline
+            self._pass(self._span.text)
+        return pos
+
+    def _lone_span(self, text: str, pos: int, final: bool) -> int:
+        """Behind a code span that begins the reply. If it is all of it, it may be a call."""
+        assert self._span is not None
+        start = pos
+        while pos < len(text) and text[pos].isspace():
+            pos += 1
+        if pos == len(text) and not final:
+            return start
+        self._lone = False
+        self._mode = self._inline
+        if pos < len(text) or not self._is_call(self._span.text.strip("`")):
+            self._pass(self._span.text)
+            return start
+        return pos
+
+    def _is_call(self, text: str) -> bool:
+        """Takes the calls that `text` is, if it is nothing else."""
+        reader = PromptedReader(self._tools, self._write_call, self._bare)
+        reader.feed(text)
+        _, reply = reader.close()
+        if reply.text or not (reply.calls or reply.bad_calls):
+            return False
+        self._said.changed = True
+        self._said.take((*reply.calls, *reply.bad_calls))
+        return True
+
+    def _fence_opens(self, text: str, pos: int, at: int, final: bool) -> int:
+        """A fence at `at`, in a line that begins or goes on at `pos`."""
+        end = at
+        while end < len(text) and text[end] == text[at]:
+            end += 1
+        newline = text.find("\n", end, at + _MAX_INFO)
+        match = spelling.FENCE.match(text, at)
+        if newline < 0 and not match:
+            if not final and len(text) - at < _MAX_INFO:
+                return pos
+            if len(text) - at >= _MAX_INFO or "`" in text[end:]:
+                self._said.say(text[pos:at])
+                self._span = CodeSpan(text[at:end])
+                self._mode = self._in_span
+                return end
+        words = text[end : newline if newline >= 0 else len(text)].split()
+        info = match.group(2).lower() if match else (words[0].lower() if words else "")
+        if info in spelling.RESULT_FENCES:
+            return self._end(text)
+        opened = match.end() if match else (newline + 1 if newline >= 0 else len(text))
+        if info in spelling.FENCES and (match or newline < 0):
+            self._open("fence", spelling.FENCES[info], text[pos:opened], text[at:end])
+        else:
+            self._quote(text[pos:opened], text[at:end])
+        return opened
+
+    def _quote(self, opened: str, fence: str) -> None:
+        """Goes on in a fence that only quotes."""
+        self._said.say(opened)
+        self._fence = QuotedFence(fence, self._said.say, opened.endswith("\n"))
+        self._mode = self._in_fence
+
+    def _in_fence(self, text: str, pos: int, final: bool) -> int:
+        assert self._fence is not None
+        closed, pos = self._fence.feed(text, pos, final)
+        if closed:
+            self._fence = None
+            self._mode = self._line
+        return pos
+
+    def _open(self, kind: Kind, sure: Sure, opened: str, fence: str = "") -> None:
+        self._block = Block(kind, sure, self._bodies, self._tools, opened, fence, line=self._bare)
+        self._mode = self._in_block
+
+    def _in_block(self, text: str, pos: int, final: bool) -> int:
+        assert self._block is not None
+        block = self._block
+        end, after = block.feed(text, pos, final)
+        if end == "open":
+            return after
+        self._block = None
+        given = block.given
+        if end == "quote":
+            self._quote(given, block.fence)
+            return after
+        self._mode = self._line if given.rstrip(" \t").endswith("\n") else self._inline
+        if end == "text":
+            self._pass(given)
+            return after
+        self._said.take_out()
+        self._before = ""
+        self._said.take(block.outcomes)
+        return self._end(text) if end == "turn_end" else after
+
+    def _think(self, text: str, at: int, opener: str, final: bool) -> int:
+        """A thought begins. What it says is read too, for the case that it is never closed."""
+        begin = at + len(opener)
+        if opener == "<|channel>":
+            name = spelling.CHANNEL_NAME.match(text, begin)
+            if name and name.end() == len(text) and not name.group().endswith("\n") and not final:
+                return at
+            begin = name.end() if name else begin
+        inside = PromptedReader(self._tools, self._write_call, self._bare, thought=True)
+        self._thought = OpenThought(spelling.THOUGHTS[opener], inside, self._said.think)
+        self._said.take_out()
+        self._said.changed = True
+        self._mode = self._thinking
+        return begin
+
+    def _thinking(self, text: str, pos: int, final: bool) -> int:
+        assert self._thought is not None
+        end, pos = self._thought.feed(text, pos, final)
+        if end == "turn_end":
+            return self._end(text)
+        if end == "closed":
+            self._thought = None
+            self._mode = self._start if self._said.nothing_yet else self._inline
+        return pos
+
+    def _end(self, text: str) -> int:
+        """Nothing from here on counts."""
+        self._said.changed = True
+        self._mode = self._ended
+        return len(text)
+
+    def _ended(self, text: str, pos: int, final: bool) -> int:
+        return len(text)

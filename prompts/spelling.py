@@ -1,0 +1,144 @@
+"""How models announce a call, a result, a thought, or quote: every spelling that prompted readers know.
+
+Patterns only. Each is bounded, and each that may stand at the end of the text at hand has a partner that tells
+whether more text could still make one of it. Sources of the spellings: the prompts that people give Gemma 2, 3
+and 3n, the formats of their runtimes, and what the models make of them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal, TypeAlias
+
+Sure: TypeAlias = Literal["yes", "whole", "declared"]
+"""How sure it is that a body is a call. "yes": an introducer says so, whatever is in it. "whole": it is all of a
+reply or a fence; what looks like a call is one. "declared": only a call to a declared tool is one."""
+
+PREFIX: Final = re.compile(r"(?i)(?:function|func|tool)[ _-]?calls?[*_` \t]{0,8}[:：]")
+"""`FUNCTION_CALL:`, `Function Calls:`, `**Tool call**:` …"""
+
+BACKTICKED_PREFIX: Final = re.compile(f"`{PREFIX.pattern.removeprefix('(?i)')}`", re.IGNORECASE)
+
+PREFIX_MAY_COME: Final = re.compile(
+    r"(?i)(?<!\w)(?:"
+    r"f(?:u(?:n(?:c(?:t(?:i(?:o(?:n)?)?)?)?)?)?)?"
+    r"|t(?:o(?:o(?:l)?)?)?"
+    r"|(?:function|func|tool)[ _-]?(?:c(?:a(?:l(?:ls?)?)?)?)?"
+    r"|(?:function|func|tool)[ _-]?calls?[*_` \t]{1,8}"
+    r")\Z"
+)
+
+SPECIAL: Final = re.compile(r"(?i)[\n`<]|(?<!\w)" + PREFIX.pattern.removeprefix("(?i)"))
+"""What can end plain text inside a line."""
+
+RESULT_LINE: Final = re.compile(r"(?:FUNCTION|TOOL)_(?:RESULTS?|RESPONSES?|OUTPUTS?|ERRORS?)[*_` \t]{0,8}:")
+"""A line with which a model begins to make up the result of a call."""
+RESULT_LINE_AFTER_CALL: Final = re.compile(
+    r"(?i)(?:function|tool)[ _-]?(?:results?|responses?|outputs?|errors?)[*_` \t]{0,8}:"
+    r"|invoking tool `[^`\n]{1,80}` produced:"
+)
+"""The same in words that an answer may use too: believed only behind a call."""
+
+LINE_DECORATION: Final = re.compile(r"[ \t]{0,80}(?:(?:[-*+•]|\d{1,3}[.)])[ \t]{1,20})?[*_#]{0,6}[ \t]{0,20}")
+LINE_MAY_GO_ON: Final = re.compile(
+    r"(?i)[ \t]{0,80}(?:(?:[-*+•]|\d{1,3}[.)]?)[ \t]{0,20})?[*_#]{0,6}[ \t]{0,20}"
+    r"(?:f(?:u(?:n(?:c(?:t(?:i(?:o(?:n)?)?)?)?)?)?)?|t(?:o(?:o(?:l)?)?)?"
+    r"|(?:function|func|tool)[ _-]?[a-z]{0,9}[*_` \t]{0,8}|i(?:n(?:v(?:o(?:k(?:i(?:n(?:g)?)?)?)?)?)?)?"
+    r"|invoking (?:t(?:o(?:o(?:l)?)?)?)?|invoking tool (?:`[^`\n]{0,80}`?)?(?: [produced:]{0,9})?"
+    r"|`(?:f[a-z]{0,7}|func[a-z]{0,4}|t|too?|(?:function|func|tool)[ _-]?[a-z]{0,5}[*_` \t]{0,8}[:：]?)"
+    r"|[`~]{1,8})?"
+)
+"""The start of a line that could still become a prefix, a result line or a fence."""
+
+FENCE_LINE: Final = re.compile(r"[ \t]{0,3}(`{3,8}|~{3,8})(?![`~])")
+FENCE: Final = re.compile(
+    r"(`{3,8}|~{3,8})[ \t]{0,8}([\w-]{0,40})"
+    r"(?:[ \t]{0,20}(?:\r?\n|(?=[{\[]))|(?<=tool_code|tool_call)[ \t]{1,20}(?=\w))"
+)
+"""A fence that calls may stand in: its marks, and the word behind them."""
+
+FENCES: Final[dict[str, Sure]] = {
+    **dict.fromkeys(
+        (
+            "tool_code",
+            "tool_call",
+            "tool_calls",
+            "tool",
+            "tools",
+            "function_call",
+            "function_calls",
+            "call",
+            "calls",
+        ),
+        "yes",
+    ),
+    "json": "whole",
+    "": "whole",
+    "python": "declared",
+    "py": "declared",
+}
+"""The word behind a fence: how sure it is that what it holds is a call. Every other language quotes."""
+
+RESULT_FENCES: Final = frozenset(
+    {"tool_output", "tool_outputs", "tool_result", "tool_results", "tool_response", "function_result"}
+)
+
+CALL_TAG: Final = re.compile(r"(?i)<(?:tool|function)_(?:calls?|code)>|<\|tool_call>|<start_function_call>")
+CALL_TAG_END: Final = re.compile(r"(?i)</(?:tool|function)_(?:calls?|code)>|<tool_call\|>|<end_function_call>")
+RESULT_TAG: Final = re.compile(
+    r"(?i)<(?:tool|function)_(?:responses?|results?|outputs?)>|<\|tool_response>|<start_function_response>"
+)
+THOUGHTS: Final = {
+    "<think>": "</think>",
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<|channel>": "<channel|>",
+}
+CHANNEL_NAME: Final = re.compile(r"[a-z]{0,20}(?:\n|\Z)")
+
+DROPPED: Final = re.compile(
+    r"</(?:think|thinking|thought)>|<channel\|>|<tool_response\|>|<tool\|>|<\|tool>|<\|think\|>|<\|\"\|>"
+    r"|<end_function_(?:response|declaration)>|<start_function_declaration>|<escape>"
+    r"|<(?:bos|pad|unk|mask)>|<unused\d{1,4}>|<(?:start|end)_of_(?:image|audio)>|<(?:image|audio)_soft_token>"
+    r"|<\|(?:image|audio|video)\|?>|<(?:image|audio)\|>|<tool_call\|>|<end_function_call>"
+)
+"""Marks that mean nothing where they stand, and are no text either."""
+
+MARK_MAY_COME: Final = re.compile(r"<[/|]?[\w\"|]{0,40}\Z")
+
+NONE: Final = re.compile(
+    r"(?i)(?:none|null|nil|n/a|no|not|nothing|empty|-)(?:\b[^\n(]{0,80}|(?=\s)|\Z)[.!]?[ \t]*(?=\n|\Z|<end_of_turn>)"
+)
+BODY_DECORATION: Final = re.compile(r"[ \t]{0,20}(?:(?:[-*+•]|\d{1,3}[.)])[ \t]{1,20})?[*_`]{0,3}[ \t]{0,20}")
+BODY_DECORATION_MAY_COME: Final = re.compile(
+    r"[ \t]{0,20}(?:(?:[-*+•]|\d{1,3}[.)]?)[ \t]{0,20})?[*_`]{0,3}[ \t]{0,20}"
+)
+BETWEEN_MAY_GO_ON: Final = re.compile(
+    r"[ \t]{0,20}[`*_]{0,3}[ \t]{0,20}[,;]?\s{0,80}(?:(?:[-*+•]|\d{1,3}[.)]?)[ \t]{0,20})?[*_`]{0,3}"
+    r"(?:[^\W\d][\w.:/-]{0,199}[ \t]{0,20})?"
+)
+BETWEEN: Final = re.compile(
+    r"[ \t]{0,20}[`*_]{0,3}[ \t]{0,20}[,;]?\s{0,80}(?:(?:[-*+•]|\d{1,3}[.)])[ \t]{1,20})?[*_`]{0,3}"
+)
+SEPARATOR: Final = re.compile(r"[\s,;]+")
+CODE_LINE: Final = re.compile(
+    r"(?:#|//|import\b|from\b)(?:[^\n<]|<(?!end_of_turn>|start_of_turn>|turn\|>|\|turn>|eos>)){0,2000}"
+)
+"""A comment or an import, up to the end of its line or of the turn."""
+DEFINITION: Final = re.compile(r"(?:async\s+def|def|class|@)\b|@")
+BODY_START: Final = re.compile(
+    r"""\{\s{0,80}(?:["'}]|[^\W\d]\w{0,63}\s{0,80}:)|\[\s{0,80}(?:[\]{"'\[]|[^\W\d][\w.:/-]{0,99}\s{0,80}\()"""
+    r"""|[^\W\d][\w.:/-]{0,99}\("""
+)
+BODY_START_MAY_COME: Final = re.compile(
+    r"""\{\s{0,80}(?:[^\W\d]\w{0,63}\s{0,80})?|\[\s{0,80}(?:[^\W\d][\w.:/-]{0,99}\s{0,80})?|[^\W\d][\w.:/-]{0,99}"""
+)
+SPACE: Final = re.compile(r"\s+")
+FEW_SPACES: Final = re.compile(r"\s{0,200}")
+OPENING_BRACKET: Final = re.compile(r"[ \t]{0,20}\(")
+CLOSING_DECORATION: Final = re.compile(r"[ \t]{0,80}[`*_]{0,3}[ \t\r]{0,80}")
+EXPRESSION: Final = re.compile(r"\.\w|[\[(]|[ \t]?(?:[+/%]|\*{1,2}[ \t]?[\w(\"'])")
+"""Behind a call: it is part of an expression, which is never evaluated."""
+LEFT_OVER: Final = re.compile(r"[ \t]{0,20}[)\]};,.]{1,8}[ \t\r]{0,20}(?=\n|\Z)")
+LEFT_OVER_MAY_COME: Final = re.compile(r"[ \t]{0,20}[)\]};,.]{0,8}[ \t\r]{0,20}")
+NO_CALL_WORD: Final = re.compile(r"(?i)(?:none|null|n/a)\b")

@@ -1,0 +1,63 @@
+"""For tests of what lives in `agent/`: asking a backend and hearing all it says."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import pytest
+
+from gemmagraph.backends.base import Backend, Chunk, Request
+from gemmagraph.backends.http import Bounds
+from gemmagraph.backends.ollama import OllamaBackend
+
+
+@dataclass(frozen=True)
+class Heard:
+    """All chunks of a reply."""
+
+    chunks: list[Chunk]
+
+    @property
+    def text(self) -> str:
+        return "".join(chunk.text for chunk in self.chunks)
+
+    @property
+    def thought(self) -> str:
+        return "".join(chunk.thought for chunk in self.chunks)
+
+    @property
+    def notices(self) -> list[str]:
+        return [chunk.notice for chunk in self.chunks if chunk.notice]
+
+
+async def hear_all(backend: Backend, **changes) -> Heard:
+    asked = {
+        "model": "gemma3:4b",
+        "messages": ({"role": "user", "content": "Say hello."},),
+        "context": 8192,
+    }
+    async with aclosing(backend.stream(Request(**asked | changes))) as chunks:
+        return Heard([chunk async for chunk in chunks])
+
+
+@pytest.fixture
+def hear():
+    """`await hear(backend, **changes)`: the reply to a small request, with these changes."""
+    return hear_all
+
+
+@pytest.fixture
+def ask():
+    """`ask(backend, **changes)`: the same, each time in an event loop of its own."""
+
+    def asked(backend: Backend, **changes) -> Heard:
+        return asyncio.run(asyncio.wait_for(hear_all(backend, **changes), 20))
+
+    return asked
+
+
+@pytest.fixture
+def backend(ollama):
+    """The stand-in server's, with short pauses."""
+    bounds = Bounds(connect=2, first_byte=10, between=10, total=20, pause=0.01, notice=5)
+    return OllamaBackend(ollama.url, bounds=bounds)

@@ -1,0 +1,154 @@
+"""Who may ask a server next."""
+
+import asyncio
+import threading
+
+import pytest
+
+from gemmagraph.backends.queue import Queue, queue_for
+
+
+async def settle():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_those_who_wait_come_in_the_order_they_came():
+    async def run():
+        queue, order = Queue(), []
+
+        async def one(number):
+            async with queue:
+                order.append(number)
+                await asyncio.sleep(0)
+
+        await asyncio.wait_for(asyncio.gather(*map(one, range(20))), 5)
+        return order, queue.full
+
+    assert asyncio.run(run()) == (list(range(20)), False)
+
+
+@pytest.mark.parametrize("places", [1, 3])
+def test_no_more_are_served_than_there_are_places(places):
+    async def run():
+        queue, at_once, most = Queue(places), 0, 0
+
+        async def one():
+            nonlocal at_once, most
+            async with queue:
+                at_once += 1
+                most = max(most, at_once)
+                await settle()
+                at_once -= 1
+
+        await asyncio.wait_for(asyncio.gather(*(one() for _ in range(10))), 5)
+        return most
+
+    assert asyncio.run(run()) == places
+
+
+def test_who_is_cancelled_while_waiting_leaves_the_queue():
+    async def run():
+        queue, order = Queue(), []
+
+        async def one(number):
+            async with queue:
+                order.append(number)
+
+        async with queue:
+            tasks = [asyncio.create_task(one(number)) for number in range(3)]
+            await settle()
+            assert queue.waiting == 3
+            tasks[0].cancel()
+            await settle()
+            assert queue.waiting == 2
+        await asyncio.wait(tasks, timeout=5)
+        return order, tasks[0].cancelled(), queue.full
+
+    assert asyncio.run(run()) == ([1, 2], True, False)
+
+
+def test_who_is_cancelled_just_when_the_place_comes_passes_it_on():
+    async def run():
+        queue, order = Queue(), []
+
+        async def one(number):
+            async with queue:
+                order.append(number)
+
+        async with queue:
+            tasks = [asyncio.create_task(one(number)) for number in range(2)]
+            await settle()
+        tasks[0].cancel()  # its place is on the way, and it has not run since
+        await asyncio.wait(tasks, timeout=5)
+        return order, queue.full
+
+    assert asyncio.run(run()) == ([1], False)
+
+
+def test_an_error_inside_gives_the_place_back():
+    async def run():
+        queue = Queue()
+        with pytest.raises(ZeroDivisionError):
+            async with queue:
+                _ = 1 / 0
+        return queue.full
+
+    assert asyncio.run(run()) is False
+
+
+def test_event_loops_in_several_threads_share_the_places():
+    queue, lock, at_once, most = Queue(), threading.Lock(), 0, 0
+
+    async def one():
+        nonlocal at_once, most
+        async with queue:
+            with lock:
+                at_once += 1
+                most = max(most, at_once)
+            await settle()
+            with lock:
+                at_once -= 1
+
+    def loop():
+        async def run():
+            await asyncio.wait_for(asyncio.gather(*(one() for _ in range(25))), 10)
+
+        asyncio.run(run())
+
+    threads = [threading.Thread(target=loop) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert (most, at_once, queue.full) == (1, 0, False)
+
+
+def test_a_waiter_whose_event_loop_is_gone_is_passed_over():
+    queue = Queue()
+
+    async def wait():
+        async with queue:
+            raise AssertionError("its loop is gone")
+
+    async def hold():
+        async with queue:
+            gone = asyncio.new_event_loop()
+            waiting = wait()
+            task = gone.create_task(waiting)
+            gone.call_soon(gone.stop)
+            await asyncio.to_thread(gone.run_forever)
+            assert queue.waiting == 1
+            gone.close()
+        waiting.close()
+        task._log_destroy_pending = False
+        return queue.full
+
+    assert asyncio.run(hold()) is False
+
+
+def test_a_server_has_one_queue_for_all():
+    assert queue_for("http://one") is not queue_for("http://other")
+    kept = queue_for("http://one")
+    assert queue_for("http://one") is kept
+    assert queue_for("http://one", 2) is not kept

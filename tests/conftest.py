@@ -1,0 +1,139 @@
+"""For all tests: the network ends at this machine, and `ollama` is a stand-in server that plays replies."""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import ipaddress
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LIVE = os.environ.get("OLLAMA_HOST", "")
+"""The server of the tests marked `live`; no other test may see it."""
+REACHABLE = {"localhost"}
+LIVE_MODEL = os.environ.get("OLLAMA_TEST_MODEL", "")
+
+
+class NetworkRefused(Exception):
+    """A test tried to reach another machine."""
+
+
+def refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.connect":
+        place = arguments[1]
+    elif event == "socket.getaddrinfo":
+        place = arguments
+    else:
+        return
+    if isinstance(place, tuple) and not allowed(place[0]):
+        raise NetworkRefused(f"Tests must not reach {place[0]!r}.")
+
+
+def allowed(host: str | bytes | None) -> bool:
+    name = host.decode() if isinstance(host, bytes) else host or "localhost"
+    if name in REACHABLE:
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def pytest_configure() -> None:
+    if LIVE:
+        place = urlsplit(LIVE if "://" in LIVE else f"//{LIVE}").hostname or "localhost"
+        REACHABLE.add(place)
+        with suppress(OSError):  # it is down, and the tests marked `live` will say so
+            REACHABLE.update(str(address[0]) for *_, address in socket.getaddrinfo(place, None))
+    # An audit hook also sees what C code and other threads do, and no test can forget it.
+    sys.addaudithook(refuse_network)
+
+
+def missing_from_the_installed_package() -> str:
+    """A file of the rooms that an editable install does not know yet, or what else is amiss."""
+    found = importlib.util.find_spec("gemmagraph")
+    if found is None or not found.submodule_search_locations:
+        return "gemmagraph is not installed"
+    installed = Path(next(iter(found.submodule_search_locations)))
+    for room, place in (("agent", "."), ("tools", "tools"), ("prompts", "prompts")):
+        for file in (ROOT / room).rglob("*.py"):
+            if not (installed / place / file.relative_to(ROOT / room)).exists():
+                return f"{file.relative_to(ROOT)} is not in the installed package"
+    return ""
+
+
+if missing := missing_from_the_installed_package():  # at once: the next conftest imports the package
+    pytest.exit(f"{missing}: run `make setup`.", returncode=4)
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this machine has set must not decide a test."""
+    for name in list(os.environ):
+        if name.startswith(("OLLAMA_", "GEMMAGRAPH_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+class Ollama:
+    """The stand-in of `ollama_server.py`, whose docstring lists what a reply and a setting can be."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+
+    def plays(self, *replies: dict[str, Any] | str, **settings: Any) -> None:
+        """What it will say, after what it was told to say before."""
+        written = [{"text": reply} if isinstance(reply, str) else reply for reply in replies]
+        self._ask("POST", "/_control", {"replies": written, "settings": settings})
+
+    def reset(self) -> None:
+        self._ask("POST", "/_control", {"reset": True})
+
+    def seen(self, *, begun: int = 0, ended: int = 0) -> dict[str, Any]:
+        """`requests`, `loads` and `most_at_once`, once so many chats have begun and ended."""
+        seen: dict[str, Any] = self._ask("GET", f"/_requests?begun={begun}&ended={ended}")
+        return seen
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=20)
+        try:
+            connection.request(method, path, json.dumps(body).encode() if body is not None else None)
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.read()
+            return json.loads(answer.read())
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="session")
+def _ollama_process() -> Iterator[Ollama]:
+    script = Path(__file__).with_name("ollama_server.py")
+    with subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield Ollama(int(process.stdout.readline()))
+        process.communicate(timeout=10)
+
+
+@pytest.fixture
+def ollama(_ollama_process: Ollama) -> Ollama:
+    """A server that speaks Ollama's protocol, with nothing loaded and nothing to say."""
+    _ollama_process.reset()
+    return _ollama_process
+
+
+@pytest.fixture(scope="session")
+def live_ollama() -> tuple[str, str]:
+    """The address of the real server named by OLLAMA_HOST, and the model to test, if one is named."""
+    if not LIVE:
+        pytest.skip("OLLAMA_HOST is not set: no real Ollama to test against")
+    return LIVE, LIVE_MODEL

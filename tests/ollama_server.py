@@ -1,0 +1,380 @@
+"""A stand-in for Ollama in its own process: speaks its protocol and plays replies that tests set.
+
+Run as a script it prints its port, and ends when its standard input does. What Ollama does, it does: models
+are loaded (again when `num_ctx` or `shift` differ), prompts counted against the context window, one request
+generates at a time, a disconnect ends the work. What the model says is set by
+
+    POST /_control  {"replies": [REPLY, ...], "settings": {...}, "reset": true}
+    GET  /_requests {"requests": [...], "loads": n, "most_at_once": n}; ?begun=N and ?ended=N wait for chats
+
+Fields of a REPLY, each a switch:
+
+    text, thought, tool_calls   what the model says; text goes out in pieces of `piece` characters (4)
+    done_reason, counts         in the last frame; counts replaces prompt_eval_count
+    status, body, headers       this answer instead of a reply
+    drop                        the connection is closed before any answer
+    late_error                  an error line after the text, status 200
+    no_done                     the stream ends in order, without its last frame
+    cut                         "line": ends in order within a line; "connection": breaks off within a line
+    lines                       these lines, as they are, instead of frames
+    hang_after                  says nothing more after so many pieces, until the client leaves
+    wait                        seconds between pieces
+    repeat                      the piece is sent so many times
+
+Settings: load_seconds, context (when num_ctx is not asked for), most_context (what fits into memory), hosts
+(names that the Host check allows), cuts_silently (an old server that knows no `truncate`), close_second
+(a second request on a connection finds it closed).
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from ollama_answers import (
+    MODELS,
+    STARTED,
+    Refused,
+    check,
+    count,
+    extras,
+    frame,
+    last_frame,
+    limited,
+    listed,
+    shown,
+)
+
+LONGEST = 30.0
+"""Seconds that anything here may take."""
+
+
+class Gone(Exception):
+    """The client has left."""
+
+
+@dataclass
+class State:
+    """What the server knows; guarded by `changed`."""
+
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    replies: list[dict[str, Any]] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    loaded: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    loads: int = 0
+    at_once: int = 0
+    most_at_once: int = 0
+    runner: threading.Lock = field(default_factory=threading.Lock)
+
+
+STATE = State()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = LONGEST
+    served = 0
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: standard error is pytest's."""
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        answers: dict[str, Callable[[], Any]] = {
+            "/api/version": lambda: {"version": "0.33.0"},
+            "/api/tags": lambda: {"models": [listed(name) for name in MODELS]},
+            "/api/ps": running,
+            "/_requests": lambda: recorded(parse_qs(url.query)),
+        }
+        if self.refused_early():
+            return
+        if url.path == "/":
+            self.answer(200, b"Ollama is running", "text/plain; charset=utf-8")
+        elif url.path in answers:
+            self.answer_json(200, answers[url.path]())
+        else:
+            self.answer(404, b"404 page not found", "text/plain")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.refused_early():
+            return
+        handlers = {
+            "/_control": self.control,
+            "/api/show": lambda asked: self.answer_json(200, shown(asked)),
+            "/api/pull": self.pull,
+            "/api/chat": self.chat,
+        }
+        handler = handlers.get(self.path)
+        if handler is None:
+            self.answer(404, b"404 page not found", "text/plain")
+            return
+        try:
+            if not body:
+                raise Refused(400, "missing request body")
+            handler(json.loads(body))
+        except Refused as refused:
+            self.answer_json(refused.status, {"error": refused.error})
+        except ValueError as exc:
+            self.answer_json(400, {"error": str(exc)})
+        except (Gone, OSError):
+            self.close_connection = True
+
+    def refused_early(self) -> bool:
+        """The Host check, and connections that are closed just when they are used again."""
+        self.served += 1
+        if self.path.startswith("/_"):
+            return False
+        if self.served > 1 and STATE.settings.get("close_second"):
+            self.close_connection = True
+            return True
+        host = self.headers.get("Host", "").rpartition(":")[0].strip("[]")
+        if host not in STATE.settings.get("hosts", ("127.0.0.1", "localhost", "::1")):
+            self.answer(403, b"", "text/plain")
+            return True
+        return False
+
+    def control(self, asked: dict[str, Any]) -> None:
+        with STATE.changed:
+            if asked.get("reset"):
+                STATE.replies, STATE.settings, STATE.requests = [], {}, []
+                STATE.loaded, STATE.loads, STATE.most_at_once = {}, 0, 0
+            STATE.replies.extend(asked.get("replies", ()))
+            STATE.settings.update(asked.get("settings", {}))
+        self.answer_json(200, {})
+
+    def pull(self, asked: dict[str, Any]) -> None:
+        name = asked.get("model") or asked.get("name")
+        digest = "0123456789ab"
+        states: list[dict[str, Any]] = [
+            {"status": "pulling manifest"},
+            *({"status": f"pulling {digest}", "digest": f"sha256:{digest}", "total": 100, "completed": part}
+              for part in (0, 50, 100)),
+            {"status": "verifying sha256 digest"},
+            {"status": "writing manifest"},
+            {"status": "success"},
+        ]  # fmt: skip
+        if name not in MODELS:
+            error = "pull model manifest: file does not exist"
+            if not asked.get("stream", True):
+                raise Refused(500, error)
+            states = [states[0], {"error": error}]
+        if not asked.get("stream", True):
+            self.answer_json(200, states[-1])
+            return
+        self.begin()
+        for state in states:
+            self.line(state)
+        self.end()
+
+    def chat(self, asked: dict[str, Any]) -> None:
+        entry = {
+            "path": self.path,
+            "headers": dict(self.headers),
+            "body": asked,
+            "sent": 0,
+            "ended": "",
+            "cut": 0,
+        }
+        with STATE.changed:
+            STATE.requests.append(entry)
+            STATE.at_once += 1
+            STATE.most_at_once = max(STATE.most_at_once, STATE.at_once)
+            STATE.changed.notify_all()
+        try:
+            self.converse(asked, entry)
+            entry["ended"] = "whole"
+        except (Gone, OSError):
+            entry["ended"] = "disconnected"
+            raise
+        except Refused:
+            entry["ended"] = "refused"
+            raise
+        finally:
+            with STATE.changed:
+                STATE.at_once -= 1
+                STATE.changed.notify_all()
+
+    def converse(self, asked: dict[str, Any], entry: dict[str, Any]) -> None:
+        check(asked)
+        reply = self.next_reply(asked)
+        if reply.get("drop"):
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+        elif "status" in reply or "body" in reply:
+            body = reply.get("body", "")
+            raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+            media = "application/json" if not isinstance(body, str) else "text/html"
+            self.answer(reply.get("status", 200), raw, media, reply.get("headers"))
+        else:
+            while not STATE.runner.acquire(timeout=0.01):  # one at a time; who leaves the queue is not served
+                self.pause(0.0)
+            try:
+                window = self.load(asked)
+                tokens = fitted(asked, window, reply, entry)
+                self.generate(asked, reply, entry, tokens, window)
+            finally:
+                STATE.runner.release()
+
+    def next_reply(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if not asked.get("messages"):
+            return {"done_reason": "unload" if asked.get("keep_alive") == 0 else "load", "text": ""}
+        with STATE.changed:
+            if not STATE.replies:
+                raise Refused(500, "the stand-in has no reply left")
+            return STATE.replies.pop(0)
+
+    def load(self, asked: dict[str, Any]) -> int:
+        """Loads the model unless it is loaded just so. A client that leaves meanwhile aborts it."""
+        window: int = asked.get("options", {}).get("num_ctx") or STATE.settings.get("context", 4096)
+        window = min(window, STATE.settings.get("most_context", window), MODELS[asked["model"]][2])
+        wanted = (window, asked.get("shift", True))
+        if STATE.loaded.get(asked["model"]) != wanted:
+            STATE.loaded.pop(asked["model"], None)
+            self.pause(STATE.settings.get("load_seconds", 0.0))
+            STATE.loaded[asked["model"]] = wanted
+            STATE.loads += 1
+        return window
+
+    def generate(
+        self, asked: dict[str, Any], reply: dict[str, Any], entry: dict[str, Any], tokens: int, window: int
+    ) -> None:
+        """Writes the reply, as a stream or whole."""
+        pieces, reason = limited(asked, reply, window - tokens)
+        last = last_frame(asked["model"], reply.get("done_reason", reason), reply.get("counts", tokens), len(pieces))
+        if not asked.get("stream", True):
+            message = {"role": "assistant", "content": "".join(pieces), **extras(reply, asked)}
+            self.answer_json(200, {**last, "message": message})
+            return
+        self.begin()
+        if extra := extras(reply, asked):
+            self.line(frame(asked["model"], "", **extra))
+        for number, piece in enumerate(pieces):
+            if number == reply.get("hang_after"):
+                self.pause(LONGEST)
+            self.line(frame(asked["model"], piece))
+            entry["sent"] += 1
+            self.pause(reply.get("wait", 0.0))
+        for line in reply.get("lines", ()):
+            self.chunk(line.encode() + b"\n")
+        if "late_error" in reply:
+            self.line({"error": reply["late_error"]})
+        elif cut := reply.get("cut"):
+            self.chunk(b'{"model":"gemma3:4b","message":{"role":"assistant","conte')
+            if cut == "connection":
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+        elif not reply.get("no_done") and "lines" not in reply:
+            self.line(last)
+        self.end()
+
+    def pause(self, seconds: float) -> None:
+        """Waits, unless the client leaves meanwhile.
+
+        Raises:
+            Gone: it left.
+        """
+        readable, _, _ = select.select([self.connection], [], [], min(seconds, LONGEST))
+        if readable and not self.connection.recv(1, socket.MSG_PEEK):
+            raise Gone
+
+    def begin(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-ndjson")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def line(self, value: dict[str, Any]) -> None:
+        # Ollama escapes U+2028 but not U+0085; llama.cpp neither. Nothing is escaped here: the harder case.
+        self.chunk(json.dumps(value, ensure_ascii=False).encode() + b"\n")
+
+    def chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def end(self) -> None:
+        self.wfile.write(b"0\r\n\r\n")
+
+    def answer_json(self, status: int, value: Any) -> None:
+        self.answer(status, json.dumps(value).encode(), "application/json; charset=utf-8")
+
+    def answer(self, status: int, body: bytes, media: str, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", media)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+def fitted(asked: dict[str, Any], window: int, reply: dict[str, Any], entry: dict[str, Any]) -> int:
+    """Tokens of the prompt once it fits the window; `entry["cut"]` says how many messages it lost."""
+    messages = list(asked.get("messages") or ())
+    if asked.get("truncate", True) is False and not STATE.settings.get("cuts_silently"):
+        if (tokens := count(messages)) > window:
+            facts = {
+                "code": 400,
+                "message": "the request exceeds the available context size, try increasing it",
+                "type": "exceed_context_size_error",
+                "n_prompt_tokens": tokens,
+                "n_ctx": window,
+            }
+            raise Refused(400, json.dumps({"error": facts}))
+        return tokens
+    while count(messages) > window and len(messages) > 1:
+        oldest = next((at for at, message in enumerate(messages[:-1]) if message["role"] != "system"), 0)
+        del messages[oldest]
+        entry["cut"] += 1
+    return min(count(messages), window)
+
+
+def running() -> dict[str, Any]:
+    models = [
+        {**listed(name), "expires_at": STARTED, "size_vram": 0, "context_length": window}
+        for name, (window, _) in STATE.loaded.items()
+    ]
+    return {"models": models}
+
+
+def recorded(query: dict[str, list[str]]) -> dict[str, Any]:
+    begun, ended = (int(query.get(name, ["0"])[0]) for name in ("begun", "ended"))
+    with STATE.changed:
+        STATE.changed.wait_for(
+            lambda: len(STATE.requests) >= begun and sum(1 for each in STATE.requests if each["ended"]) >= ended,
+            timeout=10,
+        )
+        return {"requests": STATE.requests, "loads": STATE.loads, "most_at_once": STATE.most_at_once}
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients may leave at any moment; anything else is shown."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            traceback.print_exc()
+
+
+def main() -> None:
+    server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(server.server_address[1], flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,277 @@
+"""The tables of what models write, `tests/data/<notation>/cases.jsonl`, and what readers must make of it.
+
+A case is one JSON line: `output` (what the model wrote), `tools` (a set of `tests/data/toolsets.json`),
+`stop`, and what is expected: `calls`, `text` (stripped; null for none), `errors` (`kind`, `tool`). Of text
+and errors, what is left out is open: there the contract allows more than one answer. `point` says where the
+case is from: 13.n is a point of the readers' contract, 9.n a failure seen in the wild, 8 a convention, 10 a
+defect of other readers.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gemmagraph.prompts.messages import BadCall, Reply, StopReason, ToolCall, ToolSpec
+from gemmagraph.prompts.notation import BadCallRead, CallRead, ReadEvent, TextRead, notation_named, read
+from gemmagraph.prompts.toolset import Toolset
+
+DATA = Path(__file__).parent.parent / "data"
+NOTATIONS = ("function_call", "json")
+CHUNK_SIZES = (1, 2, 3, 5, 7, 16)
+RANDOM_CUTTINGS = 5
+
+CONTRACT = {f"13.{point}" for point in range(1, 19)}
+IN_THE_WILD = {f"9.{line}" for line in (1, 2, 3, 4, 5, 8, 10, 11, 12, 13, 14, 15, 16, 20, 21, 22, 23, 24, 25)}
+"""The lines of section 9 that can happen to every prompted notation: 6 and 7 happen to `name(…)` alone, 9 is
+native, 17 and 19 are faults of servers, 18 is point 13.5."""
+
+Case = dict[str, Any]
+
+
+def table(notation: str) -> list[Case]:
+    lines = (DATA / notation / "cases.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+TABLES = {notation: table(notation) for notation in NOTATIONS}
+
+every_case = pytest.mark.parametrize(
+    ("notation", "case"),
+    [
+        pytest.param(notation, case, id=f"{notation}-{case['id']}")
+        for notation, cases in TABLES.items()
+        for case in cases
+    ],
+)
+each_notation = pytest.mark.parametrize("notation", NOTATIONS)
+
+
+@functools.cache
+def toolset(key: str) -> Toolset:
+    functions = [tool["function"] for tool in json.loads((DATA / "toolsets.json").read_text("utf-8"))[key]]
+    return Toolset([ToolSpec(f["name"], f["description"], f["parameters"]) for f in functions])
+
+
+def feed(
+    notation: str, pieces: Iterable[str], tools: Toolset, stop: StopReason
+) -> tuple[list[ReadEvent], list[ReadEvent], Reply]:
+    """The events before the end, those at the end, and the reply."""
+    reader = notation_named(notation).reader(tools)
+    before = [event for piece in pieces for event in reader.feed(piece)]
+    at_end, reply = reader.close(stop)
+    return before, list(at_end), reply
+
+
+def in_chunks(output: str, size: int) -> list[str]:
+    return [output[start : start + size] for start in range(0, len(output), size)]
+
+
+def cut_anywhere(output: str, chance: random.Random) -> list[str]:
+    cuts = sorted(chance.choices(range(len(output) + 1), k=chance.randint(1, 8)))
+    return [output[start:end] for start, end in zip([0, *cuts], [*cuts, len(output)], strict=True)]
+
+
+def cuttings(output: str, seed: str) -> Iterator[list[str]]:
+    for size in CHUNK_SIZES:
+        yield in_chunks(output, size)
+    chance = random.Random(seed)
+    for _ in range(RANDOM_CUTTINGS):
+        yield cut_anywhere(output, chance)
+
+
+def text_of(events: Iterable[ReadEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextRead))
+
+
+def calls_of(events: Iterable[ReadEvent]) -> tuple[ToolCall, ...]:
+    return tuple(event.call for event in events if isinstance(event, CallRead))
+
+
+def bad_calls_of(events: Iterable[ReadEvent]) -> tuple[BadCall, ...]:
+    return tuple(event.bad_call for event in events if isinstance(event, BadCallRead))
+
+
+def spelled(calls: Sequence[ToolCall]) -> list[str]:
+    """Calls as JSON text, in which 5, 5.0 and true differ."""
+    return [as_json({"name": call.name, "arguments": dict(call.arguments)}) for call in calls]
+
+
+def as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
+
+
+def assert_sound(output: str, reply: Reply) -> None:
+    """What holds for every reply."""
+    assert reply.raw == output
+    assert len({call.id for call in reply.calls}) == len(reply.calls)
+    for bad in reply.bad_calls:
+        assert bad.raw
+        assert bad.raw in output
+        assert bad.message.strip()
+        assert len(bad.message) <= 240
+
+
+@every_case
+def test_output_is_read_as_meant(notation: str, case: Case) -> None:
+    reply = read(notation_named(notation), case["output"], toolset(case["tools"]), case.get("stop", "stop"))
+
+    assert spelled(reply.calls) == [as_json(call) for call in case["calls"]]
+    if "text" in case:
+        assert (reply.text.strip() or None) == case["text"]
+    if "errors" in case:
+        found = [{"kind": bad.kind, "tool": bad.tool} for bad in reply.bad_calls]
+        assert len(found) == len(case["errors"]), found
+        for bad, expected in zip(found, case["errors"], strict=True):
+            assert bad | expected == bad
+    assert reply.stop == case.get("stop", "stop")
+    assert_sound(case["output"], reply)
+
+
+@every_case
+def test_every_cutting_gives_the_same_reply(notation: str, case: Case) -> None:
+    output, tools, stop = case["output"], toolset(case["tools"]), case.get("stop", "stop")
+    whole = read(notation_named(notation), output, tools, stop)
+
+    for pieces in cuttings(output, seed=f"{notation} {case['id']}"):
+        before, at_end, reply = feed(notation, pieces, tools, stop)
+        events = [*before, *at_end]
+        assert reply == whole, pieces
+        assert spelled(reply.calls) == spelled(whole.calls), pieces
+        assert text_of(events) == reply.text, pieces
+        assert calls_of(events) == reply.calls, pieces
+        assert bad_calls_of(events) == reply.bad_calls, pieces
+
+
+@every_case
+def test_no_prefix_gives_a_call_that_is_cut(notation: str, case: Case) -> None:
+    """An output may end anywhere. Then:
+
+    - What was told before the end stands: the events of a prefix are the first events of the whole, for text,
+      calls and bad calls alike.
+    - At the end only calls whose own brackets are closed may be added. Every call that is complete somewhere
+      in the output is in `calls`, or in `cut` where what follows takes it back (the code span or thought
+      around it is closed, the sentence goes on, it is indexed like a value); a call in neither was cut.
+    """
+    output, tools = case["output"], toolset(case["tools"])
+    whole = read(notation_named(notation), output, tools, case.get("stop", "stop"))
+    complete = [as_json(call) for call in case["calls"]]
+    taken_back = [as_json(call) for call in case.get("cut", ())]
+
+    for end in range(0, len(output), max(1, len(output) // 300)):
+        before, _, reply = feed(notation, [output[:end]], tools, "length")
+        told = calls_of(before)
+        assert told == whole.calls[: len(told)], output[:end]
+        assert whole.text.startswith(text_of(before)), output[:end]
+        told_bad = bad_calls_of(before)
+        assert told_bad == whole.bad_calls[: len(told_bad)], output[:end]
+
+        calls = spelled(reply.calls)
+        if taken_back:
+            assert set(calls) <= {*complete, *taken_back}, output[:end]
+        else:
+            assert calls == complete[: len(calls)], output[:end]
+        assert_sound(output[:end], reply)
+
+
+@each_notation
+def test_spliced_outputs_are_read_however_they_are_cut(notation: str) -> None:
+    chance = random.Random(f"splices of {notation}")
+    for _ in range(400):
+        first, second = chance.choices(TABLES[notation], k=2)
+        head, tail = first["output"], second["output"]
+        output = head[: chance.randint(0, len(head))] + tail[chance.randint(0, len(tail)) :]
+        tools = toolset(first["tools"])
+
+        whole = read(notation_named(notation), output, tools)
+        assert_sound(output, whole)
+        for pieces in (list(output), cut_anywhere(output, chance)):
+            before, at_end, reply = feed(notation, pieces, tools, "stop")
+            assert reply == whole, pieces
+            assert text_of([*before, *at_end]) == reply.text, pieces
+
+
+HOSTILE = {
+    "prefixes": "FUNCTION_CALL: " * 200,
+    "prefix-lines": "FUNCTION_CALL:\n" * 200,
+    "prefix-heads": "FUNCTION_CALL" * 200,
+    "half-prefixes": "FUNCTION_ FUNCTION_CAL\n" * 100,
+    "open-tags": "<tool_call>" * 200,
+    "closing-tags": "</tool_call>" * 200,
+    "half-tags": "<tool_<tool_call<" * 100,
+    "backticks": "`" * 999,
+    "growing-code-spans": " ".join("`" * length for length in range(1, 40)),
+    "fences": "```\n" * 200,
+    "tool-code-fences": "```tool_code\n" * 200,
+    "brackets": "([{" * 400,
+    "list-marks": "[f(" * 300,
+    "closing-brackets": "}])" * 400,
+    "quotes": "FUNCTION_CALL: f(a=" + "\"'" * 300,
+    "escapes": 'FUNCTION_CALL: f(a="' + "\\" * 601,
+    "commas": "FUNCTION_CALL: f(" + "," * 600,
+    "keys": '{"name": "f", "arguments": {' + '"a": ' * 200,
+    "json-depth": '{"name":' * 300,
+    "thoughts": "<think>" * 200,
+    "thought-ends": "</think><channel|>" * 100,
+    "quote-lines": "> " * 400,
+    "line-ends": "\r\n" * 400,
+    "nulls": "\x00FUNCTION_CALL: \x00(\x00)" * 50,
+    "digits": "FUNCTION_CALL: get_weather(days=" + "9" * 5000 + ")",
+    "huge-exponent": "FUNCTION_CALL: get_weather(city='a', days=1e" + "9" * 50 + ")",
+    "digits-in-json": '{"name": "get_weather", "arguments": {"days": ' + "9" * 5000 + "}}",
+    "long-name": "FUNCTION_CALL: " + "n" * 3000 + "()",
+    "long-dotted-name": "FUNCTION_CALL: " + "a." * 1500 + "get_weather()",
+    "lone-surrogate": r'{"name": "get_time", "arguments": {"city": "\ud800"}}',
+}
+
+
+@each_notation
+@pytest.mark.parametrize("output", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_output_is_read(notation: str, output: str) -> None:
+    """Nobody means anything by these: they must only be read, the same however they are cut."""
+    tools = toolset("weather")
+    whole = read(notation_named(notation), output, tools)
+    assert_sound(output, whole)
+    as_json(spelled(whole.calls)).encode()  # a lone surrogate could not be sent on
+
+    for pieces in (in_chunks(output, 1), in_chunks(output, 7)):
+        before, at_end, reply = feed(notation, pieces, tools, "stop")
+        assert reply == whole
+        assert text_of([*before, *at_end]) == reply.text
+
+
+@each_notation
+def test_table_covers_the_contract_and_the_failures_in_the_wild(notation: str) -> None:
+    points = {case["point"] for case in TABLES[notation]}
+    missing = (CONTRACT | IN_THE_WILD) - points
+    assert not missing, sorted(missing)
+
+
+@each_notation
+def test_table_is_well_formed(notation: str) -> None:
+    cases = TABLES[notation]
+    sets = json.loads((DATA / "toolsets.json").read_text("utf-8"))
+    ids = [case["id"] for case in cases]
+    assert len(ids) == len(set(ids))
+
+    required = {"id", "point", "output", "tools", "calls"}
+    allowed = {*required, "stop", "text", "errors", "cut", "note"}
+    kinds = {"unterminated", "unknown_tool", "invalid_arguments", "malformed"}
+    for case in cases:
+        assert required <= set(case) <= allowed, case["id"]
+        assert case.get("stop") in {None, "stop", "length"}, case["id"]
+        text = case.get("text")
+        assert text is None or text == text.strip() != "", case["id"]
+        names = {tool["function"]["name"] for tool in sets[case["tools"]]}
+        for call in [*case["calls"], *case.get("cut", ())]:
+            assert set(call) == {"name", "arguments"}, case["id"]
+            assert call["name"] in names, case["id"]
+        for error in case.get("errors", ()):
+            assert set(error) <= {"kind", "tool"}, case["id"]
+            assert error.get("kind", "malformed") in kinds, case["id"]

@@ -1,0 +1,24 @@
+"""What a tool may know of the run it is called in, beside the model's arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gemmagraph.prompts.messages import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """Who asks, where, and what the application gave along.
+
+    A function's parameter with this type is filled in by the run; the model neither sees nor sets it.
+    """
+
+    user: str | None = None
+    thread: str | None = None
+    channel: str | None = None
+    idempotency_key: str | None = None
+    """The same for every try of one call, so that a service can tell a repeated request from a new one."""
+    values: Mapping[str, JSON] = field(default_factory=dict)
+    """What the application passed as `context=`."""

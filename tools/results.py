@@ -1,0 +1,205 @@
+"""What a tool returned, as JSON and as the model gets it: converted, and cut at the tool's ceiling.
+
+The work is bounded by the ceiling too: of a gigabyte of text only the head is ever copied.
+"""
+
+from __future__ import annotations
+
+import codecs
+import dataclasses
+import datetime
+import json
+import math
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set, ValuesView
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from numbers import Integral, Real
+from pathlib import PurePath
+from typing import Any, Literal
+from uuid import UUID
+
+from gemmagraph.prompts.messages import JSON
+
+MAX_DEPTH = 60
+_MAX_INTEGER_BITS = 4096
+"""Python refuses to write out integers from about 14,000 bits on; nobody reads one of a thousand digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call of a tool ended."""
+
+    content: JSON
+    """What the model is told: text, or a JSON value."""
+    status: Literal["ok", "error", "failed", "timeout"]
+    """`error`: the tool told the model what is wrong. `failed`: anything else that it raised."""
+    seconds: float
+    error: BaseException | None = None
+    """For the developer, unless all is well."""
+
+
+def as_content(value: object, max_chars: int) -> JSON:
+    """`value` for the model: text as it is, anything else as a JSON value, either at most `max_chars` long.
+
+    Text that is cut keeps its head and ends in a note that says so. A JSON value that is too long as text
+    becomes text, and is cut. Another object becomes its `str()`, unless that names only its type.
+
+    Raises:
+        TypeError: there is no sensible text for it; the message says what was returned.
+    """
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _bytes(bytes(value[: 4 * max_chars + 4]), memoryview(value).nbytes, max_chars)
+    converter = _Converter(limit=max_chars, lenient=True)
+    content = converter.convert(value)
+    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    return content if len(text) <= max_chars else _cut(text, max_chars, converter.size(value))
+
+
+def as_json(value: object) -> JSON:
+    """`value` as a JSON value, nothing lost.
+
+    Raises:
+        TypeError: it has none.
+    """
+    return _Converter(limit=sys.maxsize, lenient=False).convert(value)
+
+
+def enum_words(kind: type[Enum]) -> dict[Any, Enum]:
+    """The members of an Enum by what stands for them in JSON: values, or names if one value is no scalar."""
+    by_value = _speaks_by_value(kind)
+    return {member.value if by_value else member.name: member for member in kind}
+
+
+@lru_cache(maxsize=256)
+def _speaks_by_value(kind: type[Enum]) -> bool:
+    return all(isinstance(member.value, (str, int, float)) for member in kind)
+
+
+def clip(text: str, max_chars: int) -> str:
+    """`text`, cut with a note if it is longer than `max_chars`."""
+    return text if len(text) <= max_chars else _cut(text, max_chars, f"{len(text):,} characters")
+
+
+def _cut(text: str, max_chars: int, size: str) -> str:
+    note = f"\n[Cut. The whole has {size}; this is the beginning.]"
+    return text[: max(0, max_chars - len(note))] + note
+
+
+def _bytes(head: bytes, size: int, max_chars: int) -> str:
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) == size)
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        return f"{size:,} bytes of binary data, not shown."
+    return text if len(head) == size and len(text) <= max_chars else _cut(text, max_chars, f"{size:,} bytes")
+
+
+class _Converter:
+    """Turns a value into JSON, and stops once more than `limit` characters have come together."""
+
+    def __init__(self, limit: int, *, lenient: bool) -> None:
+        self._left = limit
+        self._limit = limit
+        self._lenient = lenient
+        self._stopped: int | None = None
+        """At which depth the limit was noticed; None if everything was seen."""
+
+    def convert(self, value: object, depth: int = 0) -> JSON:
+        if depth > MAX_DEPTH:
+            raise TypeError(f"more than {MAX_DEPTH} levels deep, or a value that contains itself")
+        self._left -= 1
+        if value is None or value is True or value is False:
+            return value
+        if isinstance(value, Enum):
+            return self.convert(value.value if _speaks_by_value(type(value)) else value.name, depth + 1)
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, Real):
+            return self._number(value)
+        if isinstance(value, Mapping):
+            return self._mapping(value.items(), depth)
+        if hasattr(type(value), "_asdict"):
+            return self._mapping(value._asdict().items(), depth)  # type: ignore[attr-defined]  # a named tuple
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = dataclasses.fields(value)
+            return self._mapping(((field.name, getattr(value, field.name)) for field in fields), depth)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            limit = min(self._limit, 1_000_000)
+            return self._text(_bytes(bytes(value[: 4 * limit + 4]), memoryview(value).nbytes, limit))
+        if isinstance(value, (Sequence, Set, ValuesView)):
+            return self._items(value, depth)
+        return self._object(value, depth)
+
+    def size(self, value: object) -> str:
+        """How large the whole of `value` is, after it was converted as far as the limit went."""
+        if isinstance(value, str):
+            return f"{len(value):,} characters"
+        if self._stopped is None:
+            return f"about {self._limit - self._left:,} characters"
+        if self._stopped == 0 and isinstance(value, Collection):
+            return f"{len(value):,} {'keys' if isinstance(value, Mapping) else 'items'}"
+        return f"more than {self._limit:,} characters"
+
+    def _text(self, value: str) -> str:
+        self._left -= len(value)
+        if type(value) is not str or len(value) > self._limit:
+            value = str.__getitem__(value, slice(0, self._limit + 1))
+        if not value.isascii():
+            # Names of files may hold bytes that are no UTF-8: surrogates in Python, which no server takes.
+            return value.encode("utf-8", "replace").decode("utf-8")
+        return value
+
+    def _number(self, value: Real) -> JSON:
+        if isinstance(value, Integral):
+            number = int(value)
+            if number.bit_length() <= _MAX_INTEGER_BITS:
+                return number
+            if self._lenient:
+                return f"an integer of {number.bit_length():,} bits, too long to write out"
+            raise TypeError(f"an integer of {number.bit_length():,} bits")
+        if math.isfinite(value):
+            return float(value)
+        if self._lenient:
+            return str(float(value))
+        raise TypeError(f"{float(value)} is no JSON number")
+
+    def _mapping(self, items: Iterable[tuple[object, object]], depth: int) -> dict[str, JSON]:
+        result: dict[str, JSON] = {}
+        for key, value in items:
+            if self._left < 0:
+                self._stopped = depth if self._stopped is None else self._stopped
+                break
+            name = self.convert(key, depth + 1)
+            if not isinstance(name, str):
+                name = json.dumps(name, ensure_ascii=False)
+            result[name] = self.convert(value, depth + 1)
+        return result
+
+    def _items(self, values: Iterable[object], depth: int) -> list[JSON]:
+        result: list[JSON] = []
+        for value in values:
+            if self._left < 0:
+                self._stopped = depth if self._stopped is None else self._stopped
+                break
+            result.append(self.convert(value, depth + 1))
+        return result
+
+    def _object(self, value: object, depth: int) -> JSON:
+        if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+            return self._text(value.isoformat())
+        if isinstance(value, (datetime.timedelta, Decimal, UUID, PurePath)):
+            return self._text(str(value))
+        model = getattr(sys.modules.get("pydantic.main"), "BaseModel", ())
+        if isinstance(value, model):
+            return self.convert(value.model_dump(mode="json"), depth + 1)
+        if self._lenient:
+            text = str(value)
+            # `<generator object numbers at 0x7f…>` tells nobody anything.
+            if not (text.startswith("<") and text.endswith(">")):
+                return self._text(text)
+        kind = type(value)
+        raise TypeError(f"a value of the type {kind.__module__}.{kind.__qualname__}, which is no JSON")
