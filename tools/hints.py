@@ -151,7 +151,10 @@ class HintReader:
                 f"The TypedDict {kind.__name__} contains itself.", hint="Use a pydantic model instead."
             )
         self._open.append(kind)
-        hints = typing.get_type_hints(kind, include_extras=True)
+        try:
+            hints = typing.get_type_hints(kind, include_extras=True)
+        except NameError as exc:
+            raise ToolDefinitionError(f"A hint of the TypedDict {kind.__name__} is unknown: {exc}.") from exc
         fields = {name: self.read(hint) for name, hint in hints.items()}
         self._open.pop()
         schema: dict[str, JSON] = {
