@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Final, NoReturn, TypeAlias
 
 from gemmagraph.prompts.coerce import Coercion
@@ -34,6 +35,8 @@ __all__ = [
 WriteCall: TypeAlias = Callable[[str, Mapping[str, JSON]], str]
 """How a notation writes one call: name and arguments to text."""
 
+_MOST_MISFITS: Final = 20
+"""More are not looked at: a message has room for two."""
 _TOO_MUCH: Final = Fault((), lambda width: "the arguments are too large or too deeply nested to be checked")
 
 
@@ -101,9 +104,9 @@ class ArgumentChecker:
     def _check_slowly(self, arguments: dict[str, object]) -> dict[str, JSON]:
         coercion = Coercion(self._schema, arguments)
         found: dict[str, JSON] = plain(coercion.coerce(arguments, self._schema))
-        faults = Faults(self._schema).of(coercion.verdict.misfits(found))
-        if faults:
-            self._refuse(faults)
+        misfits = list(islice(coercion.verdict.misfits(found), _MOST_MISFITS))
+        if misfits:
+            self._refuse(Faults(self._schema).of(misfits))
         return found
 
     def _refuse(self, faults: list[Fault]) -> NoReturn:

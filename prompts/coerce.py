@@ -17,6 +17,7 @@ it exactly one way to. What cannot be coerced stays as it is: the verdict on it 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -123,10 +124,10 @@ class Coercion:
 
     def _property(self, key: str, value: object, schema: dict[str, JSON], depth: int) -> object:
         declared = schema.get("properties", {})
-        if key in declared:
-            return self.coerce(value, declared[key], depth + 1)
-        if "patternProperties" not in schema and "additionalProperties" in schema:
-            return self.coerce(value, schema["additionalProperties"], depth + 1)
+        parts = [declared[key]] if key in declared else []
+        parts += [part for pattern, part in schema.get("patternProperties", {}).items() if re.search(pattern, key)]
+        for part in parts or [schema.get("additionalProperties", True)]:
+            value = self.coerce(value, part, depth + 1)
         return value
 
     def _item(self, index: int, value: object, schema: dict[str, JSON], depth: int) -> object:

@@ -56,8 +56,8 @@ class Examples:
 
     def arguments(self) -> dict[str, JSON]:
         """Required arguments, or the first one if none is required."""
-        found: dict[str, JSON] = self.value(self._root, "", 0)
-        return found
+        found = self.value(self._root, "", 0)
+        return found if isinstance(found, dict) else {}
 
     def argument(self, name: str) -> dict[str, JSON]:
         """One declared argument with a value; empty if there is none of that name."""

@@ -42,6 +42,18 @@ _FORMAT_NOUNS: Final[Mapping[str, str]] = MappingProxyType(
         "ipv6": "an IPv6 address",
     }
 )
+_IMPLIED: Final[Mapping[str | None, str]] = MappingProxyType(
+    {
+        "minimum": "number",
+        "maximum": "number",
+        "exclusiveMinimum": "number",
+        "exclusiveMaximum": "number",
+        "multipleOf": "number",
+        "pattern": "string",
+        "format": "string",
+    }
+)
+"""The type that a failed keyword speaks about, where a schema names none."""
 _BOUND_WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "exclusiveMinimum": "above",
@@ -67,7 +79,7 @@ class Faults:
     def of(self, misfits: Iterable[Misfit]) -> list[Fault]:
         """The faults behind the first misfits, one a place; a misspelt argument is not called missing too."""
         found: dict[Path, Fault] = {}
-        for misfit in islice(misfits, _MOST):
+        for misfit in misfits:
             for fault in islice(self._of_misfit(_most_telling(misfit)), _MOST):
                 found.setdefault(fault.path, fault)
         meant = {fault.instead for fault in found.values()}
@@ -83,9 +95,13 @@ class Faults:
         elif misfit.keyword in ("additionalProperties", "unevaluatedProperties") and wanted is False:
             known = self._known(misfit.schema)
             patterns = misfit.schema.get("patternProperties", ())
-            for key in value:
-                if key not in known and not any(re.search(pattern, key) for pattern in patterns):
-                    yield _undeclared(path, key, list(known))
+            unknown = [key for key in value if key not in known and not _matches(key, patterns)]
+            for key in unknown:
+                yield _undeclared(path, key, list(known))
+            if not unknown:
+                yield Fault(
+                    path, lambda width: f"{_named(path)} was {show(value, width)}, whose keys do not go together"
+                )
         elif words := _words_by_field(misfit):
             field = next(iter(words))
             yield Fault((*path, field), partial(_wrong_word, (*path, field), value[field], words[field]))
@@ -129,6 +145,8 @@ class Faults:
                 needed = [" with ".join(f'"{name}"' for name in branch["required"]) for branch in wanted]
                 return f"{name} needs {listed(needed, 2 * width, ' or ')}"
             schema = {keyword: wanted}
+        elif "type" not in schema and keyword in _IMPLIED:
+            schema = {**schema, "type": _IMPLIED[keyword]}
         return f"{was}, expected {self.describe(schema, value, width)}"
 
     def describe(self, schema: Schema, value: JSON, width: int, depth: int = 0) -> str:
@@ -191,6 +209,10 @@ class Faults:
     def _target(self, schema: dict[str, JSON]) -> Schema:
         target: Schema = self._defs[schema["$ref"].removeprefix("#/$defs/")]
         return target
+
+
+def _matches(key: str, patterns: Iterable[str]) -> bool:
+    return any(re.search(pattern, key) for pattern in patterns)
 
 
 def _most_telling(misfit: Misfit) -> Misfit:

@@ -29,28 +29,21 @@ MAX_NESTING: Final = 64
 ECMA_PATTERN: Final = "x-ecma-pattern"
 """Beside a `pattern`: how its author wrote it, for messages."""
 
-TYPES: Final = ("string", "integer", "number", "boolean", "array", "object", "null")
+_TYPES: Final = ("string", "integer", "number", "boolean", "array", "object", "null")
 _MEANT: Final[Mapping[str, str]] = MappingProxyType(
     {"str": "string", "int": "integer", "float": "number", "double": "number", "bool": "boolean",
      "list": "array", "tuple": "array", "set": "array", "dict": "object", "none": "null", "nonetype": "null"}
 )  # fmt: skip
 
-IN_PLACE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
+_IN_PLACE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
 """Keywords whose subschemas look at the same value as the schema they stand in, beside `$ref` and
 `dependentSchemas`."""
 _ANNOTATIONS = frozenset(
     {"title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly"}
 )
-_IDENTIFIERS: Final = (
-    "$schema",
-    "$id",
-    "$anchor",
-    "$comment",
-    "$vocabulary",
-    "$defs",
-    "definitions",
-    "nullable",
-)
+_DROPPED: Final = (
+    "$schema", "$id", "$anchor", "$comment", "$vocabulary", "$defs", "definitions", "nullable",
+)  # fmt: skip
 _REFUSED: Final = ("$dynamicRef", "$recursiveRef")
 _SCHEMA = frozenset(
     {"not", "if", "then", "else", "items", "contains", "additionalProperties", "propertyNames",
@@ -80,16 +73,6 @@ def prepare(spec: ToolSpec) -> dict[str, JSON]:
     return _Preparation(spec).whole()
 
 
-def in_place(schema: Schema) -> Iterator[Schema]:
-    """The subschemas that look at the same value, without what `$ref` leads to."""
-    if isinstance(schema, bool):
-        return
-    for keyword in IN_PLACE:
-        found = schema.get(keyword, ())
-        yield from (found,) if isinstance(found, dict | bool) else found
-    yield from schema.get("dependentSchemas", {}).values()
-
-
 class _Preparation:
     def __init__(self, spec: ToolSpec) -> None:
         self._tool = spec.name
@@ -108,7 +91,7 @@ class _Preparation:
         if top.setdefault("type", "object") != "object":
             self._refuse("parameters.type", top["type"], '"object"')
         if not {"additionalProperties", "unevaluatedProperties"} & top.keys():
-            applied = {*IN_PLACE, "$ref", "dependentSchemas"} & top.keys()
+            applied = {*_IN_PLACE, "$ref", "dependentSchemas"} & top.keys()
             top["unevaluatedProperties" if applied else "additionalProperties"] = False
         while self._pending:
             pointer = self._pending.pop()
@@ -122,7 +105,7 @@ class _Preparation:
     def _inlined(self, root: Mapping[str, JSON]) -> Mapping[str, JSON]:
         """The root with a lone `$ref`, as recursive models have it, replaced by what it leads to."""
         seen: set[str] = set()
-        while isinstance(root.get("$ref"), str) and root.keys() <= {"$ref", *_ANNOTATIONS, *_IDENTIFIERS}:
+        while isinstance(root.get("$ref"), str) and root.keys() <= {"$ref", *_ANNOTATIONS, *_DROPPED}:
             pointer = root["$ref"]
             target = self._target(pointer)
             if pointer in seen or not isinstance(target, Mapping):
@@ -145,7 +128,7 @@ class _Preparation:
             self._refuse(where, schema, "a schema: an object, true or false")
         found: dict[str, JSON] = {}
         for keyword, value in schema.items():
-            if keyword not in _IDENTIFIERS:
+            if keyword not in _DROPPED:
                 found[keyword] = self._keyword(keyword, value, f"{where}.{keyword}", depth)
         self._rewrite_patterns(found, where)
         self._rewrite_enum(found)
@@ -204,9 +187,9 @@ class _Preparation:
 
     def _check_type(self, value: JSON, where: str) -> None:
         for word in value if isinstance(value, list) and value else [value]:
-            if word not in TYPES:
+            if word not in _TYPES:
                 meant = _MEANT.get(str(word).lower(), str(word).lower())
-                self._refuse(where, word, f'"{meant}"' if meant in TYPES else f"one of {', '.join(TYPES)}")
+                self._refuse(where, word, f'"{meant}"' if meant in _TYPES else f"one of {', '.join(_TYPES)}")
 
     def _check_names(self, value: JSON, where: str) -> None:
         if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
@@ -273,7 +256,7 @@ class _Preparation:
         """How many schemas may apply to one place one after the other, from `schema` on."""
         if depth > MAX_NESTING:
             return 1
-        longest = max((self._steps_from(part, depth + 1) for part in in_place(schema)), default=0)
+        longest = max((self._steps_from(part, depth + 1) for part in _in_place(schema)), default=0)
         if isinstance(schema, dict) and "$ref" in schema:
             name = schema["$ref"].removeprefix("#/$defs/")
             if name not in self._steps:
@@ -285,6 +268,16 @@ class _Preparation:
         raise NotationError(
             f"Tool {self._tool!r}: {where[-200:]} is {_shown(value)}.", hint=f"It must be {expected}."
         )
+
+
+def _in_place(schema: Schema) -> Iterator[Schema]:
+    """The subschemas that look at the same value, without what `$ref` leads to."""
+    if isinstance(schema, bool):
+        return
+    for keyword in _IN_PLACE:
+        found = schema.get(keyword, ())
+        yield from (found,) if isinstance(found, dict | bool) else found
+    yield from schema.get("dependentSchemas", {}).values()
 
 
 def _shown(value: JSON) -> str:

@@ -34,8 +34,10 @@ class Steps:
         self.left = left
 
     def spend(self, steps: int = 1) -> None:
-        """Raises:
-        TooMuchWork: there are not so many left.
+        """Takes steps away.
+
+        Raises:
+            TooMuchWork: there are not so many left.
         """
         self.left -= steps
         if self.left < 0:

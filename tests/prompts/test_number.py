@@ -42,8 +42,32 @@ def test_value_is_what_python_or_json_means(text: str, value: int | float) -> No
     assert number.text == text
 
 
-NO_NUMBERS = ["", "-", ".", "e5", "1e", "1e+", "1__0", "_1", "1_", "0x", "0xg", "1.2.3", "1,5", " 1", "1\n", "5j",
-              "٣", "²", "nan", "inf", "Infinity", "0b2", "--1", "1 000"]  # fmt: skip
+NO_NUMBERS = [
+    "",
+    "-",
+    ".",
+    "e5",
+    "1e",
+    "1e+",
+    "1__0",
+    "_1",
+    "1_",
+    "0x",
+    "0xg",
+    "1.2.3",
+    "1,5",
+    " 1",
+    "1\n",
+    "5j",
+    "٣",
+    "²",
+    "nan",
+    "inf",
+    "Infinity",
+    "0b2",
+    "--1",
+    "1 000",
+]
 
 
 @pytest.mark.parametrize("text", NO_NUMBERS)
@@ -54,10 +78,19 @@ def test_what_is_no_number_raises_a_value_error(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["1e400", "-1e309", "9" * (MAX_DIGITS + 1), "9" * 3_000_000, "0x" + "f" * 4000, "0b" + "1" * 3_000_000,
-     "1" * 400 + ".5", "1_" * 1_000_000 + "1", "1e" + "9" * 1_000_000],
+    [
+        "1e400",
+        "-1e309",
+        "9" * (MAX_DIGITS + 1),
+        "9" * 3_000_000,
+        "0x" + "f" * 4000,
+        "0b" + "1" * 3_000_000,
+        "1" * 400 + ".5",
+        "1_" * 1_000_000 + "1",
+        "1e" + "9" * 1_000_000,
+    ],
     ids=lambda text: text[:8],
-)  # fmt: skip
+)
 def test_number_out_of_bounds_raises_a_value_error_at_once(text: str) -> None:
     with pytest.raises(ValueError):
         Number(text).value()
@@ -82,9 +115,21 @@ def test_literal_with_a_fraction_is_no_integer(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "meaning"),
-    [("5", 5), ("0123", "0123"), ("-01", "-01"), ("00", "00"), ("0", 0), ("0.5", 0.5), ("01.5", 1.5), ("0x1F", 31),
-     ("1e-400", "1e-400"), ("5.0", 5.0), ("0e5", 0.0), ("5.00000000000000000001", "5.00000000000000000001")],
-)  # fmt: skip
+    [
+        ("5", 5),
+        ("0123", "0123"),
+        ("-01", "-01"),
+        ("00", "00"),
+        ("0", 0),
+        ("0.5", 0.5),
+        ("01.5", 1.5),
+        ("0x1F", 31),
+        ("1e-400", "1e-400"),
+        ("5.0", 5.0),
+        ("0e5", 0.0),
+        ("5.00000000000000000001", "5.00000000000000000001"),
+    ],
+)
 def test_where_no_schema_says_more_nothing_is_lost(text: str, meaning: object) -> None:
     assert repr(Number(text).natural()) == repr(meaning)
 
