@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from uuid import uuid4
-from weakref import WeakValueDictionary
 
 from gemmagraph.approvals import Approver
 from gemmagraph.errors import AgentError
@@ -20,6 +19,7 @@ from gemmagraph.prompts.messages import JSON
 from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.run import Kit, Result, Run
+from gemmagraph.threads import Threads
 from gemmagraph.tools import run_sync, to_tools
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ class Agent:
         self._limits = limits or Limits()
         self._approve = approve
         self._kit: Kit | None = None
-        self._threads: dict[str, list[AnyMessage]] = {}
-        self._locks: WeakValueDictionary[tuple[str, int], asyncio.Lock] = WeakValueDictionary()
+        self._threads = Threads()
         self._running: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[None], Run]] = {}
         if model is not None:
             self._make_kit(model, "")
@@ -74,7 +73,7 @@ class Agent:
     @property
     def model(self) -> Gemma:
         """The model it asks; chosen now, if none was named."""
-        return self._ready().gemma
+        return (self._kit or run_sync(self._ready())).gemma
 
     @cached_property
     def graph(self) -> CompiledStateGraph[Any, Any, Any, Any]:
@@ -82,7 +81,12 @@ class Agent:
         keeps to LangGraph's recursion limit in place of `limits`."""
         from gemmagraph.graph import build_graph
 
-        return build_graph(self._ready(), self.name)
+        return build_graph(self._kit or run_sync(self._ready()), self.name)
+
+    @cached_property
+    def _runner(self) -> CompiledStateGraph[Any, Any, Any, Any]:
+        """The graph as runs use it: one inside somebody's graph leaves nothing with the checkpointer of that."""
+        return self.graph.copy({"checkpointer": False})
 
     def run(
         self,
@@ -114,8 +118,8 @@ class Agent:
         context: Mapping[str, JSON] | None = None,
     ) -> Result:
         """`run`, for async code."""
-        run = self._new_run(thread, user, context, None)
-        async with self._lock(thread):
+        run = self._new_run(await self._ready(), thread, user, context, None)
+        async with self._threads.turn(thread):
             return await self._go(run, said)
 
     async def stream(
@@ -125,14 +129,14 @@ class Agent:
         thread: str | None = None,
         user: str | None = None,
         context: Mapping[str, JSON] | None = None,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """`arun`, event by event; the last one is `RunFinished`. Leaving the loop early ends the run."""
         events: asyncio.Queue[Event | None] = asyncio.Queue()
-        run = self._new_run(thread, user, context, events.put_nowait)
+        run = self._new_run(await self._ready(), thread, user, context, events.put_nowait)
 
         async def work() -> Result:
             try:
-                async with self._lock(thread):
+                async with self._threads.turn(thread):
                     return await self._go(run, said)
             finally:
                 events.put_nowait(None)
@@ -143,9 +147,8 @@ class Agent:
                 yield event
             yield RunFinished(await task)
         finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait((task,))
+            task.cancel()
+            await _end_of(task)
 
     def cancel(self, thread: str) -> bool:
         """Ends the run on `thread` cleanly: what was done is kept, and its result says `cancelled`. Returns
@@ -154,37 +157,41 @@ class Agent:
         if running is None:
             return False
         loop, task, run = running
-        run.stop = "cancelled"
-        loop.call_soon_threadsafe(task.cancel)
+        if not run.cancelled:
+            run.cancelled = True
+            loop.call_soon_threadsafe(task.cancel)
         return True
 
     async def _go(self, run: Run, said: str | Sequence[Any]) -> Result:
         """One run, from what was said to the result."""
         from gemmagraph.convert import messages_of
+        from gemmagraph.state import merge
 
         thread = run.thread or ""
-        before = self._threads.get(thread, []) if run.thread else []
-        state: dict[str, Any] = {"messages": [*before, *messages_of(said)]}
+        try:
+            messages = merge(self._threads.messages.get(thread, []), messages_of(said))
+        except ValueError as exc:
+            raise AgentError(str(exc)) from exc
+        state: dict[str, Any] = {"messages": messages}
+        run.begun = time.monotonic()
         task = asyncio.create_task(self._steps(run, state))
-        if run.thread:
+        if thread:
             self._running[thread] = (asyncio.get_running_loop(), task, run)
         try:
-            await task
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.wait((task,))
-            run.stop, cancelled_from_outside = "cancelled", run.stop == "cancelled"
-            if not cancelled_from_outside:
-                raise
+            await _end_of(task)
+            if task.cancelled() and run.cancelled:
+                run.stop = "cancelled"
+            else:
+                task.result()
         finally:
             self._running.pop(thread, None)
             messages = self._keep(run, state["messages"])
-        return self._result(run, messages, len(before))
+        return self._result(run, messages)
 
     async def _steps(self, run: Run, state: dict[str, Any]) -> None:
         """Lets the graph run; `state` holds what it has come to, also when it is interrupted."""
         config: RunnableConfig = {"recursion_limit": _NO_RECURSION_LIMIT}
-        stream: Any = self.graph.astream(dict(state), config, context=run, stream_mode="values")
+        stream: Any = self._runner.astream(dict(state), config, context=run, stream_mode="values")
         async with aclosing(stream) as values:
             async for value in values:
                 state["messages"] = value["messages"]
@@ -195,15 +202,14 @@ class Agent:
 
         messages = [*messages, *close_open_calls(run, messages)]
         if run.thread:
-            self._threads[run.thread] = messages
+            self._threads.messages[run.thread] = messages
         return messages
 
-    def _result(self, run: Run, messages: list[AnyMessage], before: int) -> Result:
-        text = run.answer if run.answer is not None else _last_text(messages[before:])
+    def _result(self, run: Run, messages: list[AnyMessage]) -> Result:
         return Result(
-            text=text if run.stop != "failed" else "",
-            messages=messages,
-            calls=tuple(run.records),
+            text=run.said if run.stop != "failed" else "",
+            messages=list(messages),
+            calls=tuple(record for record in run.records.values() if record is not None),
             stop=run.stop,
             reason=run.reason,
             usage=run.usage,
@@ -212,6 +218,7 @@ class Agent:
 
     def _new_run(
         self,
+        kit: Kit,
         thread: str | None,
         user: str | None,
         context: Mapping[str, JSON] | None,
@@ -219,23 +226,22 @@ class Agent:
     ) -> Run:
         from gemmagraph.convert import Conversation
 
-        kit = self._ready()
         transcript = Transcript(kit.gemma.writer(kit.toolset))
-        run = Run(kit, transcript, Conversation(), user, thread, dict(context or {}), watch)
+        conversation = Conversation(transcript.writer.defuse)
+        run = Run(kit, transcript, conversation, user, thread, dict(context or {}), watch)
         if self._choice:
             run.emit(Notice(self._choice))
         return run
 
-    def _ready(self) -> Kit:
+    async def _ready(self) -> Kit:
         if self._kit is None:
             from gemmagraph.choice import choose_model
 
-            name, why = choose_model()
-            self._make_kit(name, why)
-        assert self._kit is not None
+            name, why = await choose_model()
+            return self._kit or self._make_kit(name, why)
         return self._kit
 
-    def _make_kit(self, model: str | Gemma, why: str) -> None:
+    def _make_kit(self, model: str | Gemma, why: str) -> Kit:
         gemma = model if isinstance(model, Gemma) else Gemma(model)
         self._choice = why
         offered = [tool for tool in self.tools.values() if tool.read_only or not gemma.backend.read_only_tools]
@@ -247,14 +253,7 @@ class Agent:
             instructions=self._instructions,
             approve=self._approve,
         )
-
-    def _lock(self, thread: str | None) -> asyncio.Lock:
-        """One run at a time on a thread."""
-        key = (thread or uuid4().hex, id(asyncio.get_running_loop()))
-        lock = self._locks.get(key)
-        if lock is None:
-            lock = self._locks[key] = asyncio.Lock()
-        return lock
+        return self._kit
 
     def history(self, thread: str) -> list[AnyMessage]:
         """The messages of a thread so far.
@@ -262,9 +261,9 @@ class Agent:
         Raises:
             AgentError: there is no such thread.
         """
-        if thread not in self._threads:
+        if thread not in self._threads.messages:
             raise AgentError(f"There is no thread {thread!r}.", hint="Threads begin with run(…, thread=…).")
-        return list(self._threads[thread])
+        return list(self._threads.messages[thread])
 
     def close(self) -> None:
         """Ends connections."""
@@ -292,9 +291,18 @@ class Agent:
         await self.aclose()
 
 
-def _last_text(messages: Sequence[AnyMessage]) -> str:
-    """The last thing the model said to a person."""
-    for message in reversed(messages):
-        if message.type == "ai" and message.content and not getattr(message, "invalid_tool_calls", None):
-            return str(message.content)
-    return ""
+async def _end_of(task: asyncio.Task[Any]) -> None:
+    """Waits for the end of `task`, and cancels it if the waiter is cancelled: once, so that a second and a third
+    time do not break into its clean-up."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as exc:
+            if cancelled is None:
+                task.cancel()
+            cancelled = exc
+    if not task.cancelled():
+        task.exception()  # seen: asyncio would complain about that of a run nobody waits for any more
+    if cancelled is not None:
+        raise cancelled

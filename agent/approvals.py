@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from gemmagraph.errors import AgentError
 from gemmagraph.prompts.messages import JSON
+from gemmagraph.tools.results import as_json
 from gemmagraph.tools.runtime import in_thread
 
 
@@ -68,9 +70,13 @@ async def decide(approve: Approver, approval: Approval) -> Decision:
     answer = approve(approval) if inspect.iscoroutinefunction(target) else await in_thread(approve, approval)
     if inspect.isawaitable(answer):
         answer = await answer
-    if not isinstance(answer, Approve | Edit | Reject | Respond):
-        raise AgentError(
-            f"approve= answered {answer!r} for {approval.tool}.",
-            hint="Return Approve(), Edit(arguments), Reject(reason) or Respond(text).",
-        )
-    return answer
+    match answer:
+        case Approve() | Reject(str()) | Respond(str()):
+            return answer
+        case Edit(Mapping() as arguments):
+            with suppress(TypeError):
+                return replace(answer, arguments=as_json(arguments))
+    raise AgentError(
+        f"approve= answered {answer!r} for {approval.tool}.",
+        hint="Return Approve(), Edit(arguments), Reject(reason) or Respond(text).",
+    )

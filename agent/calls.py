@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import AIMessage, InvalidToolCall, ToolMessage
 from langchain_core.messages.tool import ToolCall as WrittenCall
 
 from gemmagraph.approvals import Approve, Decision, Edit, Reject, Respond
 from gemmagraph.convert import tool_message
 from gemmagraph.events import ToolFinished, ToolStarted
+from gemmagraph.limits import storable
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolCall
 from gemmagraph.run import CallRecord, Kit, Run
-from gemmagraph.tools import Outcome, Tool, ToolContext
+from gemmagraph.tools import Tool, ToolContext
 
 _log = logging.getLogger("gemmagraph")
 
-_BIGGEST: Final = 2**63
-"""Integers from here on do not fit where messages are stored."""
 _REPEATED: Final = (
     "(You made this very call before and got this very result. Do not make it again; answer with what you know.)"
 )
@@ -38,8 +38,11 @@ def to_ask(kit: Kit, message: AIMessage) -> list[tuple[WrittenCall, str]]:
             continue
         verdict, reason = tool.needs_approval()
         same = _key(call["name"], call["args"])
-        if verdict == "allow" and not tool.read_only and same in made:
-            verdict, reason = "ask", f"{tool.name} was called with the same arguments in the same turn"
+        if same in made:
+            if tool.read_only:
+                continue  # it runs once, and is asked for once
+            if verdict == "allow":
+                verdict, reason = "ask", f"{tool.name} was called with the same arguments in the same turn"
         made.add(same)
         if verdict == "ask":
             asked.append((call, reason))
@@ -50,67 +53,52 @@ async def perform(run: Run, message: AIMessage, decisions: Mapping[str, Any]) ->
     """Runs the calls of a turn at the same time, but for tools that want to be alone. One result for each call,
     in their order, then one for each call that could not be read."""
     asked = {call["id"]: reason for call, reason in to_ask(run.kit, message)}
-    waiting: list[asyncio.Future[ToolMessage] | None] = []
-    copies: dict[str, int] = {}
-    order: list[int] = []
-    queue: asyncio.Lock | None = None
-    single = len(message.tool_calls) == 1
-    results: list[ToolMessage] = []
-    for index, call in enumerate(message.tool_calls):
-        tool = run.kit.tools.get(call["name"])
-        same = _key(call["name"], call["args"]) if not single else ""
-        if not single and tool is not None and tool.read_only and same in copies:
-            order.append(copies[same])
-            waiting.append(None)
-            continue
-        copies[same] = index
-        order.append(index)
-        work = _perform_one(run, call, asked.get(call["id"]), decisions.get(call["id"] or ""))
-        if single:
-            results.append(await work)
-            break
-        if tool is not None and tool.sequential:
-            queue = queue or asyncio.Lock()
-            work = _alone(queue, work)
-        waiting.append(asyncio.ensure_future(work))
-    if not single:
-        results = await _gather(run, message, waiting, order)
-    results += (
-        tool_message(bad["id"] or "", bad["name"] or "unknown", _complaint(bad["error"]), is_error=True)
-        for bad in message.invalid_tool_calls
-    )
-    return results
+    run.records.update((call["id"] or "", None) for call in message.tool_calls)
+
+    def work(call: WrittenCall) -> Coroutine[Any, Any, ToolMessage]:
+        return _perform_one(run, call, asked.get(call["id"]), decisions.get(call["id"] or ""))
+
+    if len(message.tool_calls) == 1:
+        results = [await work(message.tool_calls[0])]
+    else:
+        results = await _side_by_side(run.kit, message.tool_calls, work)
+    return results + [_complaint(bad) for bad in message.invalid_tool_calls]
 
 
-async def _gather(
-    run: Run, message: AIMessage, waiting: Sequence[asyncio.Future[ToolMessage] | None], order: Sequence[int]
+async def _side_by_side(
+    kit: Kit, calls: Sequence[WrittenCall], work: Callable[[WrittenCall], Coroutine[Any, Any, ToolMessage]]
 ) -> list[ToolMessage]:
-    tasks = [task for task in waiting if task is not None]
+    """The results of several calls, in their order. Exact copies of a read-only call run once."""
+    queue = asyncio.Lock()
+
+    async def alone(call: WrittenCall) -> ToolMessage:
+        async with queue:
+            return await work(call)
+
+    tasks: dict[str | None, asyncio.Task[ToolMessage]] = {}
+    chosen = []
+    for call in calls:
+        tool = kit.tools.get(call["name"])
+        same = _key(call["name"], call["args"]) if tool and tool.read_only else call["id"]
+        if same not in tasks:
+            tasks[same] = asyncio.create_task(alone(call) if tool and tool.sequential else work(call))
+        chosen.append(tasks[same])
     try:
-        await asyncio.gather(*tasks)
-    except asyncio.CancelledError:
-        for task in tasks:
+        await asyncio.gather(*tasks.values())
+    except BaseException:
+        for task in tasks.values():
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
         raise
-    results = []
-    for index, source in enumerate(order):
-        ran = waiting[source]
-        assert ran is not None
-        result = ran.result()
-        if source != index:  # an exact copy of a read-only call: it ran once
-            result = tool_message(
-                message.tool_calls[index]["id"] or "", result.name or "", result.content, result.status == "error"
-            )
-            result.additional_kwargs = ran.result().additional_kwargs
-        results.append(result)
-    return results
+    return [_answer(call, task.result()) for call, task in zip(calls, chosen, strict=True)]
 
 
-async def _alone(queue: asyncio.Lock, work: Any) -> ToolMessage:
-    async with queue:
-        message: ToolMessage = await work
-        return message
+def _answer(call: WrittenCall, result: ToolMessage) -> ToolMessage:
+    """The result as that of `call`, which may be a copy of the call that ran."""
+    identity = call["id"] or ""
+    if result.tool_call_id == identity:
+        return result
+    return result.model_copy(update={"tool_call_id": identity, "id": f"{identity}-result"})
 
 
 async def _perform_one(
@@ -119,7 +107,7 @@ async def _perform_one(
     """One call, from the question whether it may run to its result."""
     call = ToolCall(written["id"] or "", written["name"], written["args"])
     limit = run.kit.limits.calls
-    if len(run.started) >= limit:
+    if run.calls >= limit:
         run.end("limit", f"the limit of {limit} tool calls is reached")
         return _refused(run, call, f"Not run: the limit of {limit} tool calls is reached.")
     tool = run.kit.tools.get(call.name)
@@ -133,9 +121,16 @@ async def _perform_one(
         if isinstance(settled, ToolMessage):
             return settled
         call = settled
-    if _has_huge_integer(call.arguments):
-        return _refused(run, call, "Not run: an integer in the arguments is beyond 64 bits.")
-    return await _run_tool(run, tool, call)
+    run.calls += 1
+    run.gate = run.gate or asyncio.Semaphore(run.kit.limits.parallel)
+    async with run.gate:
+        left = run.seconds_left()
+        if left == 0.0:
+            run.end("limit", run.out_of_time())
+            return _refused(run, call, f"Not run: {run.out_of_time()}.")
+        changed = call.arguments is not written["args"]
+        note = f"(A person changed the call to {as_text(call.name, call.arguments)}.)" if changed else ""
+        return await _run_tool(run, tool, call, left, note)
 
 
 def _settled(
@@ -144,9 +139,8 @@ def _settled(
     """What a person's decision makes of a call: a call to run, or the result in its place."""
     match decision:
         case None:
-            return _refused(
-                run, call, f"Not run: {reason}, so a person must approve it, and nobody can be asked here."
-            )
+            why = f"Not run: {reason}, so a person must approve it, and nobody can be asked here."
+            return _refused(run, call, why)
         case {"type": "approve"}:
             return call
         case {"type": "edit", "arguments": arguments}:
@@ -155,55 +149,60 @@ def _settled(
             except InvalidArguments as problem:
                 return _refused(run, call, f"Not run: the arguments were changed by a person. {problem.message}")
         case {"type": "respond", "text": text}:
-            return _finish(run, call, Outcome(text, "ok", 0.0, None))
+            return _finish(run, call, text, "ok")
         case _:
             why = str((decision or {}).get("reason") or "")
             return _refused(run, call, "Not run: a person refused it" + (f": {why}" if why else "."))
 
 
-async def _run_tool(run: Run, tool: Tool, call: ToolCall) -> ToolMessage:
+async def _run_tool(run: Run, tool: Tool, call: ToolCall, left: float | None, note: str) -> ToolMessage:
     context = ToolContext(run.user, run.thread, None, call.id, run.values)
     run.started.add(call.id)
-    run.gate = run.gate or asyncio.Semaphore(run.kit.limits.parallel)
-    async with run.gate:
-        run.emit(ToolStarted(call))
-        left = run.seconds_left()
-        try:
-            async with asyncio.timeout(left):
-                outcome = await tool.run(call.arguments, context)
-        except TimeoutError:
-            run.end("limit", run.out_of_time())
-            outcome = Outcome(f"{call.name} did not finish: {run.reason}.", "timeout", left or 0.0, None)
+    run.emit(ToolStarted(call))
+    try:
+        async with asyncio.timeout(left):
+            outcome = await tool.run(copied(call.arguments), context)
+    except TimeoutError:
+        run.end("limit", run.out_of_time())
+        why = f"{call.name} did not finish: {run.out_of_time()}."
+        if not (tool.read_only or tool.idempotent):
+            why += " Whether it took effect is unknown."
+        return _finish(run, call, why, "timeout", left or 0.0)
     if outcome.status == "failed":
         _log.error("The tool %s failed.", call.name, exc_info=outcome.error)
-    return _finish(run, call, outcome)
+    return _finish(run, call, outcome.content, outcome.status, outcome.seconds, outcome.error, note)
 
 
-def _finish(run: Run, call: ToolCall, outcome: Outcome) -> ToolMessage:
+def _finish(
+    run: Run,
+    call: ToolCall,
+    content: JSON,
+    status: str,
+    seconds: float = 0.0,
+    error: BaseException | None = None,
+    note: str = "",
+) -> ToolMessage:
     """Writes down what a call came to; warns or ends the run if it came to the same before."""
-    content = outcome.content
     limits = run.kit.limits
     key = _key(call.name, call.arguments) + "\0" + (content if isinstance(content, str) else _key("", content))
     run.seen[key] += 1
     times = run.seen[key]
-    message = tool_message(call.id, call.name, content, outcome.status != "ok")
+    message = tool_message(call.id, call.name, content, status != "ok")
     if times >= limits.same_call_stop:
         run.end("limit", f"the model made the same call {times} times: {as_text(call.name, call.arguments)}")
     elif times >= limits.same_call_warn:
-        message.content = f"{message.content}\n{_REPEATED}"
+        note = f"{note}\n{_REPEATED}" if note else _REPEATED
+    if note:
+        message.content = f"{message.content}\n{note}"
         message.additional_kwargs = {}
-    run.records.append(CallRecord(call.name, call.arguments, content, outcome.status, outcome.seconds))
+    run.records[call.id] = CallRecord(call.name, call.arguments, content, status, seconds)
     run.results[call.id] = message
-    run.emit(ToolFinished(call, content, outcome.status, outcome.seconds, outcome.error))
+    run.emit(ToolFinished(call, content, status, seconds, error))
     return message
 
 
 def _refused(run: Run, call: ToolCall, why: str) -> ToolMessage:
-    run.records.append(CallRecord(call.name, call.arguments, why, "refused", 0.0))
-    message = tool_message(call.id, call.name, why, is_error=True)
-    run.results[call.id] = message
-    run.emit(ToolFinished(call, why, "refused", 0.0))
-    return message
+    return _finish(run, call, why, "refused")
 
 
 def direct_answer(kit: Kit, message: AIMessage, results: Sequence[ToolMessage]) -> str | None:
@@ -219,10 +218,11 @@ def direct_answer(kit: Kit, message: AIMessage, results: Sequence[ToolMessage]) 
 
 def close_open_calls(run: Run, messages: Sequence[Any]) -> list[ToolMessage]:
     """Results for the calls of the last turn that have none because the run was stopped."""
-    if not messages or not isinstance(messages[-1], AIMessage):
+    last = messages[-1] if messages else None
+    if not isinstance(last, AIMessage) or not last.tool_calls:
         return []
     closed = []
-    for call in [*messages[-1].tool_calls, *messages[-1].invalid_tool_calls]:
+    for call in last.tool_calls:
         identity = call["id"] or ""
         known = run.results.get(identity)
         if known is None:
@@ -232,9 +232,14 @@ def close_open_calls(run: Run, messages: Sequence[Any]) -> list[ToolMessage]:
                 if begun
                 else "Stopped before it ran."
             )
-            known = tool_message(identity, call["name"] or "unknown", why, is_error=True)
+            known = tool_message(identity, call["name"], why, is_error=True)
         closed.append(known)
-    return closed
+    return closed + [_complaint(bad) for bad in last.invalid_tool_calls]
+
+
+def copied(arguments: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Arguments for other people's code, which may change what it is given; what is in the state stays."""
+    return {key: deepcopy(value) if isinstance(value, list | dict) else value for key, value in arguments.items()}
 
 
 def as_text(name: str, arguments: Mapping[str, JSON]) -> str:
@@ -248,6 +253,8 @@ def decision_as_json(decision: Decision) -> dict[str, JSON]:
     match decision:
         case Approve():
             return {"type": "approve"}
+        case Edit(arguments) if not storable(arguments):
+            return {"type": "reject", "reason": "an integer in the changed arguments is beyond 64 bits"}
         case Edit(arguments):
             return {"type": "edit", "arguments": dict(arguments)}
         case Reject(reason):
@@ -260,15 +267,7 @@ def _key(name: str, arguments: JSON) -> str:
     return name + json.dumps(arguments, sort_keys=True, default=str)
 
 
-def _has_huge_integer(value: JSON) -> bool:
-    if isinstance(value, int):
-        return not -_BIGGEST <= value < _BIGGEST
-    if isinstance(value, Mapping):
-        return any(map(_has_huge_integer, value.values()))
-    if isinstance(value, list):
-        return any(map(_has_huge_integer, value))
-    return False
-
-
-def _complaint(error: str | None) -> str:
-    return (error or "").partition(": ")[2]
+def _complaint(bad: InvalidToolCall) -> ToolMessage:
+    """What was wrong with a call that could not be read, as its result."""
+    wrong = (bad["error"] or "").partition(": ")[2]
+    return tool_message(bad["id"] or "", bad["name"] or "unknown", wrong, is_error=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 from uuid import uuid4
 
@@ -70,30 +71,35 @@ def tool_message(call_id: str, name: str, content: JSON, is_error: bool = False)
 
 
 def messages_of(said: str | Sequence[Any]) -> list[AnyMessage]:
-    """What a caller passes to `run`: a text, or messages in any form that LangChain takes.
+    """What a caller passes to `run`: a text, a message, or messages, in any form that LangChain takes.
 
     Raises:
-        AgentError: it is neither, or empty.
+        AgentError: it is none of these, or empty, or holds more than text.
     """
-    if isinstance(said, str):
-        found: list[Any] = [HumanMessage(content=said)]
-    else:
-        try:
-            found = list(convert_to_messages(said))
-        except (TypeError, ValueError, NotImplementedError) as exc:
-            raise AgentError(f"These are no messages: {exc}", hint="Pass a text or LangChain messages.") from exc
+    if isinstance(said, BaseMessage | Mapping) or (isinstance(said, tuple) and all(isinstance(x, str) for x in said)):
+        said = [said]
+    try:
+        found: list[Any] = [HumanMessage(said)] if isinstance(said, str) else list(convert_to_messages(said))
+    except (TypeError, ValueError, NotImplementedError) as exc:
+        why = str(exc).partition("\n")[0]
+        raise AgentError(f"These are no messages: {why}", hint="Pass a text or LangChain messages.") from exc
     if not found or (isinstance(said, str) and not said.strip()):
         raise AgentError("There is nothing to answer.", hint="Pass a text or at least one message.")
     for message in found:
-        if message.id is None:
-            message.id = f"m_{uuid4().hex}"
-    return found
+        _text(message)  # what cannot be read must not get into a conversation
+    # The caller's messages stay as they are: one with an id would take its own place when it is said again.
+    return [message if message.id else message.model_copy(update={"id": f"m_{uuid4().hex}"}) for message in found]
 
 
 class Conversation:
-    """Messages as turns. Show it the state again at each step: only new messages are converted."""
+    """Messages as turns. Show it the state again at each step: only new messages are converted.
 
-    def __init__(self) -> None:
+    Args:
+        defuse: tells which text may not be replayed as it is.
+    """
+
+    def __init__(self, defuse: Defuser) -> None:
+        self._defuse = defuse
         self._messages: list[BaseMessage] = []
         self._turns: list[Turn] = []
 
@@ -108,36 +114,37 @@ class Conversation:
             known = 0
         for message in messages[known:]:
             self._messages.append(message)
-            turn = _turn(message)
+            turn = self._turn(message)
             if turn is not None:
                 self._turns.append(turn)
         return self._turns
 
+    def _turn(self, message: BaseMessage) -> Turn | None:
+        """A message as a turn, or None if it does not belong into a prompt."""
+        if isinstance(message, AIMessage):
+            return self._model_turn(message)
+        if isinstance(message, ToolMessage):
+            content: JSON = _text(message)
+            if message.additional_kwargs.get(_JSON_CONTENT):
+                with suppress(ValueError):  # somebody edited it
+                    content = json.loads(content)
+            result = ToolResult(message.tool_call_id, message.name or "tool", content, message.status == "error")
+            return Turn("tool", (result,))
+        if isinstance(message, SystemMessage):
+            return Turn("system", (Text(_text(message)),))
+        return Turn("user", (Text(_text(message)),))
 
-def _turn(message: BaseMessage) -> Turn | None:
-    """A message as a turn, or None if it does not belong into a prompt."""
-    if isinstance(message, AIMessage):
-        return _model_turn(message)
-    if isinstance(message, ToolMessage):
-        content: JSON = _text(message)
-        if message.additional_kwargs.get(_JSON_CONTENT):
-            content = json.loads(content)
-        result = ToolResult(message.tool_call_id, message.name or "tool", content, message.status == "error")
-        return Turn("tool", (result,))
-    if isinstance(message, SystemMessage):
-        return Turn("system", (Text(_text(message)),))
-    return Turn("user", (Text(_text(message)),))
-
-
-def _model_turn(message: AIMessage) -> Turn | None:
-    if message.invalid_tool_calls and not message.tool_calls:
-        return None  # a last try that was no better: it would teach the model its own mistake
-    text = _text(message)
-    parts: list[Part] = [Text(text)] if text else []
-    parts += (ToolCall(call["id"] or "", call["name"], call["args"]) for call in message.tool_calls)
-    raw = message.response_metadata.get("raw")
-    sealed = isinstance(raw, str) and message.response_metadata.get("seal") == _seal(raw, message)
-    return Turn("model", tuple(parts), raw if sealed else None)
+    def _model_turn(self, message: AIMessage) -> Turn | None:
+        if message.invalid_tool_calls and not message.tool_calls:
+            return None  # a last try that was no better: it would teach the model its own mistake
+        text = _text(message)
+        parts: list[Part] = [Text(text)] if text else []
+        parts += (ToolCall(call["id"] or "", call["name"], call["args"]) for call in message.tool_calls)
+        raw, seal = (message.response_metadata.get(key) for key in ("raw", "seal"))
+        # Anybody can make a seal, so it is no leave to speak in the family's marks.
+        if not isinstance(raw, str) or seal is None or seal != _seal(raw, message) or self._defuse.finds(raw):
+            raw = None
+        return Turn("model", tuple(parts), raw)
 
 
 def _text(message: BaseMessage) -> str:

@@ -109,7 +109,7 @@ class ToolFinished:
 
 @dataclass(frozen=True, slots=True)
 class LimitReached:
-    """The run ends because of one of its limits, or nearly does: the model was warned."""
+    """The run ends because of one of its limits."""
 
     reason: str
 

@@ -15,7 +15,8 @@ from gemmagraph.state import State
 
 def build_graph(kit: Kit, name: str) -> CompiledStateGraph[State, Run, State, State]:
     """The compiled graph of an agent. Each step says itself where to go on."""
-    graph: StateGraph[State, Run, State, State] = StateGraph(State, context_schema=Run)
+    # No context schema: inside another graph the context is of that graph's kind.
+    graph: StateGraph[State, Run, State, State] = StateGraph(State)
     steps: dict[str, tuple[Any, tuple[str, ...]]] = {
         "model": (call_model, ("approval", "tools", "__end__")),
         "approval": (ask_approval, ("tools",)),

@@ -1,10 +1,16 @@
-"""The bounds of a run."""
+"""The bounds of a run, and of the numbers in it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from gemmagraph.errors import AgentError
+from gemmagraph.prompts.messages import JSON
+
+_BIGGEST: Final = 2**63
+"""Integers from here on do not fit where messages are stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,20 @@ class Limits:
     """Calls of one turn that run at the same time."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "calls", "wall_time", "tokens", "same_call_warn", "same_call_stop", "parallel"):
+        for name in self.__slots__:
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is None and name in ("wall_time", "tokens"):
+                continue
+            if not isinstance(value, (int, float) if name == "wall_time" else int) or not value > 0:
                 raise AgentError(f"Limits: {name} is {value!r}.", hint="It must be a number above 0.")
+
+
+def storable(value: JSON) -> bool:
+    """Whether every integer in it fits into 64 bits."""
+    if isinstance(value, int):
+        return -_BIGGEST <= value < _BIGGEST
+    if isinstance(value, Mapping):
+        return all(map(storable, value.values()))
+    if isinstance(value, list):
+        return all(map(storable, value))
+    return True

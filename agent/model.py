@@ -22,8 +22,9 @@ from gemmagraph.events import (
     TextDelta,
     ThoughtDelta,
 )
+from gemmagraph.limits import storable
 from gemmagraph.prompts.catalog import Family, family_of
-from gemmagraph.prompts.messages import Reply, StopReason, Text, ToolResult, Turn, Usage
+from gemmagraph.prompts.messages import BadCall, Reply, StopReason, Text, ToolCall, ToolResult, Turn, Usage
 from gemmagraph.prompts.notation import (
     BadCallRead,
     CallRead,
@@ -152,6 +153,7 @@ class Gemma:
         transcript = transcript or Transcript(self.writer(tools))
         asked: list[Turn] = list(turns)
         usage = Usage()
+        empty = 0
         for attempt in range(1, MAX_REASKS + 2):
             # What is asked again does not belong to the conversation, so it does not go through its transcript.
             written = transcript if attempt == 1 else Transcript(transcript.writer)
@@ -165,18 +167,20 @@ class Gemma:
             if _usable(reply):
                 yield replace(reply, usage=usage)
                 return
-            if not reply.bad_calls and attempt == 2:
-                break
+            if reply.bad_calls:
+                unusable = reply
+            else:
+                empty += 1
+                if empty == 2:
+                    raise EmptyReply(
+                        f"{self.name} answered with nothing at all, twice.",
+                        hint="Ask in other words, or use a larger model.",
+                    )
             if attempt <= MAX_REASKS:
                 reason = reply.bad_calls[0].message if reply.bad_calls else "The reply was empty."
                 yield Reasked(reason, attempt)
                 asked = [*asked, *_complaint(reply)]
-        if not reply.bad_calls:
-            raise EmptyReply(
-                f"{self.name} answered with nothing at all, twice.",
-                hint="Ask in other words, or use a larger model.",
-            )
-        yield replace(reply, usage=usage)
+        yield replace(unusable, usage=usage)
 
     async def _ask(self, request: Request, this: _Try) -> AsyncGenerator[Event, None]:
         """One request, read as it arrives."""
@@ -197,7 +201,7 @@ class Gemma:
                 if chunk.text:
                     received += len(chunk.text)
                     for event in reader.feed(chunk.text):
-                        yield _shown(event)
+                        yield self._shown(event)
                 usage = chunk.usage or usage
                 stop = chunk.stop or stop
         if stop is None:
@@ -206,9 +210,36 @@ class Gemma:
             )
         events, reply = reader.close(stop)
         for event in events:
-            yield _shown(event)
+            yield self._shown(event)
+        if not all(storable(call.arguments) for call in reply.calls):
+            reply = self._without_huge(reply)
         this.reply = replace(reply, usage=usage, thoughts="".join(thoughts) + reply.thoughts)
         yield ReplyReceived(this.reply, time.perf_counter() - begun)
+
+    def _shown(self, event: ReadEvent) -> Event:
+        match event:
+            case TextRead(text):
+                return TextDelta(text)
+            case ThoughtRead(text):
+                return ThoughtDelta(text)
+            case CallRead(call) if not storable(call.arguments):
+                return CallRefused(self._huge(call))
+            case CallRead(call):
+                return CallProposed(call)
+            case BadCallRead(bad_call):
+                return CallRefused(bad_call)
+
+    def _without_huge(self, reply: Reply) -> Reply:
+        """The reply with the calls that cannot be kept among the bad ones. The reader takes them: it keeps integers
+        exact, whatever comes after it."""
+        kept = tuple(call for call in reply.calls if storable(call.arguments))
+        huge = tuple(self._huge(call) for call in reply.calls if not storable(call.arguments))
+        return replace(reply, calls=kept, bad_calls=reply.bad_calls + huge)
+
+    def _huge(self, call: ToolCall) -> BadCall:
+        name = next(name for name, value in call.arguments.items() if not storable(value))
+        why = f"{call.name}: the integer in {name[:60]} is too big, of more than 64 bits. Give a smaller one."
+        return BadCall("invalid_arguments", call.name, why, self.notation.write_calls((call,)))
 
     async def close(self) -> None:
         """Ends the backend's connections."""
@@ -228,18 +259,6 @@ def _complaint(reply: Reply) -> Iterator[Turn]:
         "tool",
         tuple(ToolResult(f"bad_{i}", bad.tool or "?", bad.message, True) for i, bad in enumerate(reply.bad_calls)),
     )
-
-
-def _shown(event: ReadEvent) -> Event:
-    match event:
-        case TextRead(text):
-            return TextDelta(text)
-        case ThoughtRead(text):
-            return ThoughtDelta(text)
-        case CallRead(call):
-            return CallProposed(call)
-        case BadCallRead(bad_call):
-            return CallRefused(bad_call)
 
 
 def _family(backend: Backend, model: str) -> Family:

@@ -15,7 +15,8 @@ from langgraph.types import Command
 from gemmagraph import calls
 from gemmagraph.approvals import Approval, Decision, Reject, decide
 from gemmagraph.convert import Conversation, ai_message
-from gemmagraph.events import ApprovalAsked, ApprovalDecided, Notice, StepStarted
+from gemmagraph.errors import BackendTimeout
+from gemmagraph.events import ApprovalAsked, ApprovalDecided, Notice, Reasked, StepStarted, TextDelta
 from gemmagraph.prompts.messages import Reply, Usage
 from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.run import Kit, Run
@@ -28,7 +29,7 @@ _CUT: Final = "the answer was cut at max_tokens"
 
 async def call_model(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     """Asks the model for the next turn, and says where to go on."""
-    run = runtime.context or stray_run(kit)
+    run = _run_of(kit, runtime)
     over = run.limit_reached()
     if over:
         run.end("limit", over)
@@ -58,26 +59,38 @@ async def _ask(run: Run, state: State) -> Reply:
     """One reply of the model.
 
     Raises:
-        TimeoutError: the run's time is over.
+        TimeoutError: the run's time is over. What was said until then is kept in the run.
     """
+    said: list[str] = []
     messages: list[Any] = state["messages"]
     if run.kit.instructions:
         run.system = run.system or SystemMessage(content=run.kit.instructions, id="instructions")
         messages = [run.system, *messages]
     turns = run.conversation.turns(messages)
-    async with asyncio.timeout(run.seconds_left()):
-        stream = run.kit.gemma.stream(turns, run.kit.toolset, transcript=run.transcript)
-        async with aclosing(stream) as events:
-            async for event in events:
-                if isinstance(event, Reply):
-                    return event
-                run.emit(event)
+    try:
+        async with asyncio.timeout(run.seconds_left()) as time_limit:
+            stream = run.kit.gemma.stream(turns, run.kit.toolset, transcript=run.transcript)
+            async with aclosing(stream) as events:
+                async for event in events:
+                    if isinstance(event, Reply):
+                        return event
+                    if isinstance(event, TextDelta):
+                        said.append(event.text)
+                    elif isinstance(event, Reasked):
+                        said.clear()
+                    run.emit(event)
+    except TimeoutError as exc:
+        if time_limit.expired():
+            raise
+        raise BackendTimeout(f"{run.kit.gemma.name} gave no answer in time.") from exc
+    finally:
+        run.said = "".join(said) or run.said
     raise AssertionError("a model's stream ends with its reply")
 
 
 async def ask_approval(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     """Asks a person about each call of the last turn that needs it, one after the other."""
-    run = runtime.context or stray_run(kit)
+    run = _run_of(kit, runtime)
     message = state["messages"][-1]
     assert isinstance(message, AIMessage)
     decisions: dict[str, Any] = {}
@@ -85,7 +98,7 @@ async def ask_approval(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
         approval = Approval(
             id=call["id"] or "",
             tool=call["name"],
-            arguments=call["args"],
+            arguments=calls.copied(call["args"]),
             request=calls.as_text(call["name"], call["args"]),
             reason=reason,
             user=run.user,
@@ -109,19 +122,24 @@ async def _decision(run: Run, approval: Approval) -> Decision:
 
 async def run_tools(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     """Runs the calls of the last turn, and puts their results behind it in the order of the calls."""
-    run = runtime.context or stray_run(kit)
+    run = _run_of(kit, runtime)
     message = state["messages"][-1]
     assert isinstance(message, AIMessage)
     results = await calls.perform(run, message, state.get("decisions") or {})
-    ended = calls.direct_answer(kit, message, results)
-    if ended is not None:
-        run.answer = ended
+    answer = calls.direct_answer(kit, message, results)
+    if answer is not None:
+        run.said = answer
     elif run.stop != "limit":
         return Command(update={"messages": results}, goto="model")
     return Command(update={"messages": results}, goto="__end__")
 
 
-def stray_run(kit: Kit) -> Run:
-    """A run for a step that came without one: the graph was started by somebody else's code. It has no limits
-    but the graph's own recursion limit, and nobody watches."""
-    return Run(kit, Transcript(kit.gemma.writer(kit.toolset)), Conversation())
+def _run_of(kit: Kit, runtime: Runtime[Any]) -> Run:
+    """The run that a step belongs to. If somebody else's code started the graph, the step gets one of its own:
+    there are no limits but the graph's recursion limit, and nobody watches."""
+    run = runtime.context
+    # Inside another graph the context is that graph's, and may even be the run of another agent.
+    if isinstance(run, Run) and run.kit is kit:
+        return run
+    transcript = Transcript(kit.gemma.writer(kit.toolset))
+    return Run(kit, transcript, Conversation(transcript.writer.defuse))

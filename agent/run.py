@@ -89,19 +89,24 @@ class Run:
     begun: float = field(default_factory=time.monotonic)
     steps: int = 0
     usage: Usage = field(default_factory=Usage)
-    records: list[CallRecord] = field(default_factory=list)
+    calls: int = 0
+    """Calls that were let through."""
+    records: dict[str, CallRecord | None] = field(default_factory=dict)
+    """By call id, in the order of the calls; None until a call has its result."""
     results: dict[str, ToolMessage] = field(default_factory=dict)
     """Results that are there, by call id: kept if the run is cancelled before its step is over."""
     started: set[str] = field(default_factory=set)
     """Ids of calls that have begun."""
     seen: Counter[str] = field(default_factory=Counter)
-    """How often a call with its arguments has had its result."""
+    """How often a call with its arguments has had the same result."""
     gate: asyncio.Semaphore | None = None
     system: SystemMessage | None = None
     stop: Stop = "answered"
     reason: str = ""
-    answer: str | None = None
-    """The answer, if it is not the model's last text."""
+    cancelled: bool = False
+    """Whether somebody wants it to end."""
+    said: str = ""
+    """The last that was said to the person, as far as it came."""
 
     def emit(self, event: Event) -> None:
         if self.watch is not None:
@@ -128,6 +133,9 @@ class Run:
         return f"the limit of {self.kit.limits.wall_time:g} seconds is reached"
 
     def end(self, stop: Stop, reason: str = "") -> None:
+        """Says how it ends. What is said first counts: calls that run side by side may all reach the limit."""
+        if self.stop == "limit":
+            return
         self.stop = stop
         self.reason = reason
         if stop == "limit":

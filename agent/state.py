@@ -5,22 +5,36 @@ Messages and JSON only, so that it can be stored and read back strictly.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, TypedDict
+from typing import Annotated, Any, Final, cast
 from uuid import uuid4
 
-from langchain_core.messages import AnyMessage, BaseMessage, RemoveMessage
+from langchain_core.messages import (
+    AnyMessage,
+    BaseMessage,
+    BaseMessageChunk,
+    RemoveMessage,
+    convert_to_messages,
+    message_chunk_to_message,
+)
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
+from typing_extensions import TypedDict  # below Python 3.12 pydantic, asked for the graph's schema, takes no other
 
 _MEMO_SIZE: Final = 64
-_known: dict[int, tuple[list[AnyMessage], set[str]]] = {}
-"""The ids in lists that `merge` made last, so that appending costs what is appended."""
+_known: OrderedDict[int, tuple[list[AnyMessage], set[str]]] = OrderedDict()
+"""The ids in lists that `merge` made last, so that appending costs what is appended. Used from several threads:
+each step on it is one that none can come between."""
 
 
 def merge(messages: list[AnyMessage], added: Sequence[Any]) -> list[AnyMessage]:
     """Messages with others added: new ones at the end, one of a known id in the place of the old one,
-    `RemoveMessage` takes one or all away."""
-    new: list[AnyMessage] = [added] if isinstance(added, BaseMessage) else list(added)  # type: ignore[list-item]  # one message alone
+    `RemoveMessage` takes one or all away. As LangGraph's `add_messages`, given one message after the other.
+
+    Raises:
+        ValueError: a message that is to be removed is not there.
+    """
+    new = _messages(added)
     memo = _known.pop(id(messages), None)
     ids = memo[1] if memo is not None and memo[0] is messages else {message.id or "" for message in messages}
     for message in new:
@@ -35,9 +49,18 @@ def merge(messages: list[AnyMessage], added: Sequence[Any]) -> list[AnyMessage]:
         merged = [*messages, *new]
         ids |= fresh
     if len(_known) >= _MEMO_SIZE:
-        del _known[next(iter(_known))]
+        _known.popitem(last=False)
     _known[id(merged)] = (merged, ids)
     return merged
+
+
+def _messages(added: Any) -> list[AnyMessage]:
+    """What a node or somebody else's code wrote, in any form that LangChain takes."""
+    found = added if isinstance(added, list) else [added]
+    if all(isinstance(message, BaseMessage) and not isinstance(message, BaseMessageChunk) for message in found):
+        return cast("list[AnyMessage]", found)
+    whole = [message_chunk_to_message(cast(BaseMessageChunk, message)) for message in convert_to_messages(found)]
+    return cast("list[AnyMessage]", whole)
 
 
 def _merge_by_id(messages: Sequence[AnyMessage], added: Sequence[AnyMessage]) -> list[AnyMessage]:

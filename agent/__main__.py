@@ -1,0 +1,5 @@
+"""`python -m gemmagraph`: the same as `gemmagraph`."""
+
+from gemmagraph.cli import main
+
+main(prog_name="gemmagraph")
