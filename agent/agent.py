@@ -60,7 +60,6 @@ class Agent:
     ) -> None:
         self.name = name or "agent"
         self.tools = {tool.name: tool for tool in to_tools(tools)}
-        self._model = model
         self._instructions = instructions.strip()
         self._limits = limits or Limits()
         self._approve = approve

@@ -23,6 +23,7 @@ from gemmagraph.tools import Tool, ToolContext
 
 _log = logging.getLogger("gemmagraph")
 
+_sorted = json.JSONEncoder(sort_keys=True, default=str).encode
 _REPEATED: Final = (
     "(You made this very call before and got this very result. Do not make it again; answer with what you know.)"
 )
@@ -32,12 +33,13 @@ def to_ask(kit: Kit, message: AIMessage) -> list[tuple[WrittenCall, str]]:
     """The calls that need a person, each with the reason."""
     asked = []
     made: set[str] = set()
+    several = len(message.tool_calls) > 1
     for call in message.tool_calls:
         tool = kit.tools.get(call["name"])
         if tool is None:
             continue
         verdict, reason = tool.needs_approval()
-        same = _key(call["name"], call["args"])
+        same = _key(call["name"], call["args"]) if several else ""
         if same in made:
             if tool.read_only:
                 continue  # it runs once, and is asked for once
@@ -264,7 +266,7 @@ def decision_as_json(decision: Decision) -> dict[str, JSON]:
 
 
 def _key(name: str, arguments: JSON) -> str:
-    return name + json.dumps(arguments, sort_keys=True, default=str)
+    return name + _sorted(arguments)
 
 
 def _complaint(bad: InvalidToolCall) -> ToolMessage:

@@ -16,13 +16,15 @@ from langchain_core.messages import (
     HumanMessage,
     SystemMessage,
     ToolMessage,
+    UsageMetadata,
     convert_to_messages,
 )
 
 from gemmagraph.errors import AgentError
 from gemmagraph.prompts.defuse import Defuser
-from gemmagraph.prompts.messages import JSON, Part, Reply, Text, ToolCall, ToolResult, Turn
+from gemmagraph.prompts.messages import JSON, Part, Reply, Text, ToolCall, ToolResult, Turn, Usage
 
+_written = json.JSONEncoder(ensure_ascii=False).encode
 _JSON_CONTENT: Final = "gemmagraph_json"
 """In a ToolMessage's `additional_kwargs`: its content is a JSON value written out, not text."""
 
@@ -48,20 +50,23 @@ def ai_message(reply: Reply, defuse: Defuser) -> AIMessage:
             }
             for index, bad in enumerate(reply.bad_calls)
         ],
+        usage_metadata=_usage_metadata(reply.usage) if reply.usage else None,
     )
-    if reply.usage:
-        read, written = reply.usage.input_tokens, reply.usage.output_tokens
-        message.usage_metadata = {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
     if not reply.repaired and not defuse.finds(reply.raw):
-        message.response_metadata = {"raw": reply.raw, "seal": _seal(reply.raw, message)}
+        message.response_metadata.update(raw=reply.raw, seal=_seal(reply.raw, message))
     return message
+
+
+def _usage_metadata(usage: Usage) -> UsageMetadata:
+    read, written = usage.input_tokens, usage.output_tokens
+    return {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
 
 
 def tool_message(call_id: str, name: str, content: JSON, is_error: bool = False) -> ToolMessage:
     """A result as a message."""
     text = isinstance(content, str)
     return ToolMessage(
-        content=content if text else json.dumps(content, ensure_ascii=False),
+        content=content if text else _written(content),
         tool_call_id=call_id,
         name=name,
         id=f"{call_id}-result",

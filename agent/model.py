@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from gemmagraph.backends import backend_for
-from gemmagraph.backends.base import Request, Transport
+from gemmagraph.backends.base import Chunk, Request, Transport
 from gemmagraph.errors import AgentError, EmptyReply, TruncatedReply
 from gemmagraph.events import (
     CallProposed,
@@ -29,7 +29,6 @@ from gemmagraph.prompts.notation import (
     BadCallRead,
     CallRead,
     Notation,
-    Reader,
     ReadEvent,
     TextRead,
     ThoughtRead,
@@ -53,13 +52,6 @@ _FALLBACK_FAMILY: Final = "gemma3"
 _FALLBACK_NOTATION: Final = "function_call"
 
 ModelEvent: TypeAlias = Event | Reply
-
-
-@dataclass(slots=True)
-class _Try:
-    """What one request has brought."""
-
-    reply: Reply | None = None
 
 
 class Gemma:
@@ -157,15 +149,19 @@ class Gemma:
         for attempt in range(1, MAX_REASKS + 2):
             # What is asked again does not belong to the conversation, so it does not go through its transcript.
             written = transcript if attempt == 1 else Transcript(transcript.writer)
-            this = _Try()
-            async with aclosing(self._ask(self.request(written, asked), this)) as events:
-                async for event in events:
-                    yield event
-            assert this.reply is not None
-            reply = this.reply
+            request = self.request(written, asked)
+            yield PromptSent(request.messages or request.prompt or "")
+            reading = _Reading(self, request.tools)
+            async with aclosing(self.backend.stream(request)) as chunks:
+                async for chunk in chunks:
+                    for event in reading.take(chunk):
+                        yield event
+            for event in reading.end():
+                yield event
+            reply = reading.reply
             usage += reply.usage or Usage()
             if _usable(reply):
-                yield replace(reply, usage=usage)
+                yield reply if reply.usage == usage else replace(reply, usage=usage)
                 return
             if reply.bad_calls:
                 unusable = reply
@@ -182,39 +178,59 @@ class Gemma:
                 asked = [*asked, *_complaint(reply)]
         yield replace(unusable, usage=usage)
 
-    async def _ask(self, request: Request, this: _Try) -> AsyncGenerator[Event, None]:
-        """One request, read as it arrives."""
-        begun = time.perf_counter()
-        yield PromptSent(request.messages or request.prompt or "")
-        reader: Reader = self.notation.reader(request.tools)
-        stop: StopReason | None = None
-        usage: Usage | None = None
-        thoughts: list[str] = []
-        received = 0
-        async with aclosing(self.backend.stream(request)) as chunks:
-            async for chunk in chunks:
-                if chunk.notice:
-                    yield Notice(chunk.notice)
-                if chunk.thought:
-                    thoughts.append(chunk.thought)
-                    yield ThoughtDelta(chunk.thought)
-                if chunk.text:
-                    received += len(chunk.text)
-                    for event in reader.feed(chunk.text):
-                        yield self._shown(event)
-                usage = chunk.usage or usage
-                stop = chunk.stop or stop
-        if stop is None:
+    async def close(self) -> None:
+        """Ends the backend's connections."""
+        await self.backend.close()
+
+
+class _Reading:
+    """One reply, read as it arrives."""
+
+    def __init__(self, gemma: Gemma, tools: Toolset) -> None:
+        self._name = gemma.name
+        self._notation = gemma.notation
+        self._reader = gemma.notation.reader(tools)
+        self._begun = time.perf_counter()
+        self._received = 0
+        self._thoughts: list[str] = []
+        self._usage: Usage | None = None
+        self._stop: StopReason | None = None
+        self.reply = Reply()
+        """The whole of it, after `end`."""
+
+    def take(self, chunk: Chunk) -> list[Event]:
+        """What a piece shows."""
+        events: list[Event] = []
+        if chunk.notice:
+            events.append(Notice(chunk.notice))
+        if chunk.thought:
+            self._thoughts.append(chunk.thought)
+            events.append(ThoughtDelta(chunk.thought))
+        if chunk.text:
+            self._received += len(chunk.text)
+            events += map(self._shown, self._reader.feed(chunk.text))
+        self._usage = chunk.usage or self._usage
+        self._stop = chunk.stop or self._stop
+        return events
+
+    def end(self) -> list[Event]:
+        """What shows only now that nothing more comes.
+
+        Raises:
+            TruncatedReply: the last piece did not say that it is the last.
+        """
+        if self._stop is None:
             raise TruncatedReply(
-                f"The reply of {self.name} broke off after {received} characters.", hint="Ask again."
+                f"The reply of {self._name} broke off after {self._received} characters.", hint="Ask again."
             )
-        events, reply = reader.close(stop)
-        for event in events:
-            yield self._shown(event)
+        found, reply = self._reader.close(self._stop)
+        events = list(map(self._shown, found))
         if not all(storable(call.arguments) for call in reply.calls):
             reply = self._without_huge(reply)
-        this.reply = replace(reply, usage=usage, thoughts="".join(thoughts) + reply.thoughts)
-        yield ReplyReceived(this.reply, time.perf_counter() - begun)
+        if self._usage or self._thoughts:
+            reply = replace(reply, usage=self._usage, thoughts="".join(self._thoughts) + reply.thoughts)
+        self.reply = reply
+        return [*events, ReplyReceived(reply, time.perf_counter() - self._begun)]
 
     def _shown(self, event: ReadEvent) -> Event:
         match event:
@@ -239,11 +255,7 @@ class Gemma:
     def _huge(self, call: ToolCall) -> BadCall:
         name = next(name for name, value in call.arguments.items() if not storable(value))
         why = f"{call.name}: the integer in {name[:60]} is too big, of more than 64 bits. Give a smaller one."
-        return BadCall("invalid_arguments", call.name, why, self.notation.write_calls((call,)))
-
-    async def close(self) -> None:
-        """Ends the backend's connections."""
-        await self.backend.close()
+        return BadCall("invalid_arguments", call.name, why, self._notation.write_calls((call,)))
 
 
 def _usable(reply: Reply) -> bool:

@@ -7,28 +7,28 @@ the start of a line, or a reply that begins with a body. It ends as calls, or is
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from gemmagraph.prompts import spelling
-from gemmagraph.prompts.bodies import NAME, Bodies, Outcome
-from gemmagraph.prompts.messages import BadCall
-from gemmagraph.prompts.scan import TURN_ENDS, Extent, turn_end_at
+from gemmagraph.prompts.behind import behind_call, behind_prefix, next_call
+from gemmagraph.prompts.bodies import NAME, Bodies
+from gemmagraph.prompts.messages import BadCall, ToolCall
+from gemmagraph.prompts.outcomes import Outcome
+from gemmagraph.prompts.scan import TURN_ENDS, Extent
 from gemmagraph.prompts.spelling import Sure
+from gemmagraph.prompts.stretch import End, Stretch
 from gemmagraph.prompts.toolset import Toolset
 
-Kind: TypeAlias = Literal["prefix", "sentence", "fence", "tag", "line", "reply"]
-"""Where the block stands. "sentence": a prefix in the middle of a sentence. "line": a body at the start of a line."""
-
-End: TypeAlias = Literal["open", "calls", "text", "quote", "turn_end"]
-"""How a block ends: as calls; as plain text behind which reading goes on; as a fence that only quotes."""
+Kind: TypeAlias = Literal["prefix", "follow", "sentence", "fence", "tag", "line", "reply"]
+"""Where the block stands. "follow": behind a call that a prefix introduced. "sentence": a prefix in the middle of a
+sentence. "line": a body at the start of a line."""
 
 _SWALLOWED = {"tag": spelling.CALL_TAG_END, "prefix": re.compile(r"(?!)")}
 """Where a broken block without a fence ends."""
 _MAX_HELD = 300
 
 
-class Block:
+class Block(Stretch):
     """Reads one block. Feed it until it says how it ends; then `outcomes` or `given` hold what came of it.
 
     Args:
@@ -50,65 +50,35 @@ class Block:
         fence: str = "",
         line: Sure | None = None,
     ) -> None:
+        super().__init__(opened, fence, self._follow if kind == "follow" else self._head)
         self.kind = kind
         self.outcomes: list[Outcome] = []
         self._sure: Sure = sure
         self._bodies = bodies
         self._tools = tools
-        self._fence = fence
-        self._given = [opened]
         self._read = 0
         """Bodies read so far."""
-        self._extent: Extent | None = None
-        self._parts: list[str] = []
         self._line: Sure | None = line
         self._line_outcomes: list[Outcome] | None = []
         self._broken = ""
         """Why a strong fence or tag holds no calls, once that is certain; the rest of it is swallowed."""
         self._broken_tool: str | None = None
+        self._kept = 0
+        """Characters of the block up to where it broke."""
         self._same_line = False
         """Whether the last body ended in the line at hand."""
-        self._step: Callable[[str, int, bool], tuple[End, int]] = self._head
-
-    @property
-    def fence(self) -> str:
-        """The fence that closes the block, if it stands in one."""
-        return self._fence
-
-    @property
-    def given(self) -> str:
-        """The text of the block so far, for giving it back."""
-        return "".join(self._given)
-
-    @property
-    def plain(self) -> re.Pattern[str] | None:
-        """While set: text in which this finds nothing may be given to `more` in place of `feed`."""
-        return self._extent.plain if self._extent else None
-
-    def more(self, text: str) -> None:
-        assert self._extent is not None
-        self._extent.skip(len(text))
-        self._parts.append(text)
-        self._given.append(text)
-
-    def feed(self, text: str, pos: int, final: bool) -> tuple[End, int]:
-        """Goes on from `text[pos]`; says how the block ends, and where. "open": show the text from that
-        position again with more behind it."""
-        while True:
-            step = self._step
-            end, after = step(text, pos, final)
-            self._given.append(text[pos:after])
-            if end != "open":
-                return end, after
-            if after == pos and self._step == step:
-                return self._cut(pos) if final else ("open", pos)
-            pos = after
+        self._below = False
+        """Whether the body of a prefix in a sentence does not stand in its line."""
 
     def _head(self, text: str, pos: int, final: bool) -> tuple[End, int]:
         gap = spelling.SEPARATOR.match(text, pos) if self._read else spelling.SPACE.match(text, pos)
         if gap:
             self._same_line &= "\n" not in gap.group()
+            if self.kind == "sentence" and "\n" in gap.group():
+                self._below = True
             return "open", gap.end()
+        if self.kind == "sentence" and self._below and text[pos : pos + 1] in ("`", "~", ">"):
+            return "text", pos
         if pos == len(text):
             return "open", pos
         if self._read and text[pos] in ")]}":  # one closing bracket too many
@@ -132,6 +102,9 @@ class Block:
             return "open", pos
         closing = spelling.CALL_TAG_END.match(text, pos)
         if closing and self.kind == "tag":
+            if self._sure != "yes" and self._read:  # tags in a sentence
+                self._step = self._rest_of_line
+                return "open", closing.end()
             return self._finish(closing.group()), closing.end()
         if self._fence:
             tag = closing or spelling.CALL_TAG.match(text, pos)
@@ -151,7 +124,7 @@ class Block:
         return ("open", pos) if not final and len(text) - pos < _MAX_HELD else self._nothing(text, pos)
 
     def _body_or_word(self, text: str, pos: int, final: bool) -> tuple[End, int]:
-        if self.kind in ("prefix", "sentence") and not self._read:
+        if self.kind in ("prefix", "sentence", "follow") and not self._read:
             if not final and len(text) - pos < _MAX_HELD and spelling.BODY_DECORATION_MAY_COME.fullmatch(text, pos):
                 return "open", pos
             decoration = spelling.BODY_DECORATION.match(text, pos)
@@ -262,15 +235,32 @@ class Block:
                 return "open", pos
             if spelling.EXPRESSION.match(text, pos):
                 return self._expression(raw, pos)
+        elif raw[0] == "[":
+            if len(text) - pos < 2 and not final:
+                return "open", pos
+            if spelling.BEHIND_LINK.match(text, pos):
+                return self._expression(raw, pos)
         self._extent = None
-        return self._take(self._bodies.read(raw, strings, self._sure), raw, strings), pos
+        sure = "declared" if self._is_weak(raw) else self._sure
+        return self._take(self._bodies.read(raw, strings, sure), raw, strings), pos
+
+    def _is_weak(self, raw: str) -> bool:
+        """Whether a body that nothing announces is believed only if it calls a declared tool: code in a fence, a
+        list of calls in a text."""
+        if self._fence:
+            return self._sure == "whole" and raw[0] not in "{["
+        return self.kind == "line" and raw[0] == "[" and raw[1:].lstrip()[:1] != "{"
 
     def _expression(self, raw: str, pos: int) -> tuple[End, int]:
         """The body is only a part of an expression."""
         self._extent = None
+        named = NAME.match(raw)
         if self.kind != "prefix":
+            self._broken_tool = named.group() if named else None
+            self._same_line = True
             return self._nothing("", 0)[0], pos
-        self.outcomes.append(self._bodies.malformed(raw, None, "only the call itself may stand there"))
+        what = self._bodies.malformed(raw, named.group() if named else None, "only the call itself may stand there")
+        self.outcomes.append(what)
         self._step = self._drop_line
         return "open", pos
 
@@ -289,9 +279,13 @@ class Block:
         self.outcomes += found
         self._step = self._head
         self._same_line = True
+        if self._bodies.made_up:
+            return "turn_end"
+        if self._fence and not found and self._sure != "yes":
+            return "quote"
         if self.kind == "prefix":
             self._step = self._between
-        elif self.kind == "sentence":
+        elif self.kind in ("sentence", "follow"):
             self._step = self._rest_of_line
         elif self.kind == "line":
             return "calls" if found else "text"
@@ -301,36 +295,33 @@ class Block:
         return "open"
 
     def _between(self, text: str, pos: int, final: bool) -> tuple[End, int]:
-        """Behind a body that a prefix introduced: other calls to declared tools may follow."""
-        if not final and spelling.BETWEEN_MAY_GO_ON.fullmatch(text, pos):
-            return "open", pos
-        gap = spelling.BETWEEN.match(text, pos)
-        after = gap.end() if gap else pos
-        named = NAME.match(text, after)
-        if named and spelling.OPENING_BRACKET.match(text, named.end()) and self._tools.resolve(named.group()):
-            self._step = self._head
-            return "open", after
-        if text.startswith("#", after):  # a comment
+        """Behind a body that a prefix introduced."""
+        bad = bool(self.outcomes) and isinstance(self.outcomes[-1], BadCall)
+        found, after = behind_prefix(text, pos, final, self._tools, bad)
+        if found == "conditional":
+            last = self.outcomes.pop() if self.outcomes else None
+            tool = last.name if isinstance(last, ToolCall) else None
+            self.outcomes.append(
+                self._bodies.malformed(text[pos:after], tool, "only the call itself may stand there")
+            )
+        if found == "conditional" or found == "dropped":
             self._step = self._drop_line
             return "open", pos
-        if self.outcomes and isinstance(self.outcomes[-1], BadCall) and text[pos : pos + 1] in (",", ")", "]", "}"):
-            self._step = self._drop_line
-            return "open", pos
-        left_over = spelling.LEFT_OVER.match(text, pos) if final or "\n" in text[pos : pos + 60] else None
-        if not final and len(text) - pos < 60 and not left_over and spelling.LEFT_OVER_MAY_COME.fullmatch(text, pos):
-            return "open", pos
-        closing = left_over or spelling.CLOSING_DECORATION.match(text, pos)
-        return "calls", closing.end() if closing else pos
+        return found, after
 
     def _rest_of_line(self, text: str, pos: int, final: bool) -> tuple[End, int]:
-        """Behind a call in the middle of a sentence: it is one only if the line ends with it."""
-        gap = spelling.CLOSING_DECORATION.match(text, pos)
-        after = gap.end() if gap else pos
-        if not final and (after == len(text) or turn_end_at(text, after, False) is None):
+        """Behind a call in the middle of a text."""
+        return behind_call(text, pos, final, follows=self.kind == "follow")
+
+    def _follow(self, text: str, pos: int, final: bool) -> tuple[End, int]:
+        """Between two calls of one prefix."""
+        after = next_call(text, pos, final, self._tools)
+        if after is None:
             return "open", pos
-        if after == len(text) or text[after] == "\n" or text.startswith(TURN_ENDS, after):
-            return "calls", after
-        return "text", pos
+        if after < 0:
+            return "text", pos
+        self._step = self._head
+        return "open", after
 
     def _nothing(self, text: str, pos: int) -> tuple[End, int]:
         """What stands at `pos` is no body."""
@@ -340,6 +331,7 @@ class Block:
             return "calls" if self._read else "text", pos
         if self._fence or self.kind == "tag":
             self._broken = "only calls may stand in it" if self._fence else "it holds no call"
+            self._kept = len(self.given)
             self._step = self._swallow
             return "open", pos
         if self.kind in ("reply", "line"):
@@ -370,7 +362,11 @@ class Block:
 
     def _finish(self, closing: str = "") -> End:
         """The block is closed: its calls count, or it is broken."""
-        if self._broken and (self._same_line or not self._read):
+        if self._broken and self._read and not self._same_line:
+            rest = (self.given + closing)[self._kept :]
+            if any(self._tools.resolve(found.group(1)) for found in spelling.NAME_AND_BRACKET.finditer(rest)):
+                self.outcomes.append(self._bodies.malformed(rest.strip(), None, self._broken))
+        elif self._broken:
             self.outcomes = [self._bodies.malformed(self.given + closing, self._broken_tool, self._broken)]
         elif not self._read and self._fence and self._sure != "yes":
             return "text"
@@ -383,7 +379,7 @@ class Block:
             if self.outcomes or self._read or self._sure == "yes":
                 return "calls", pos
             return "text", pos
-        if self.kind == "sentence" or (self._fence and self._sure != "yes" and not self._read):
+        if self.kind in ("sentence", "follow") or (self._fence and self._sure != "yes" and not self._read):
             return ("calls" if self._read else "text"), pos
         if not self._read and self.kind in ("prefix", "tag"):
             self.outcomes.append(self._bodies.unterminated(self.given, None))
@@ -392,7 +388,7 @@ class Block:
     def _cut_body(self) -> None:
         """The output or the turn ends inside a body: what is complete in it counts, the rest is unterminated."""
         assert self._extent is not None
-        sure: Sure = "declared" if self.kind == "sentence" else self._sure
+        sure: Sure = "declared" if self.kind == "sentence" or self._is_weak("".join(self._parts)) else self._sure
         found = self._bodies.read("".join(self._parts), self._extent.strings, sure, cut=True)
         self.outcomes += found or []
         self._extent = None

@@ -15,27 +15,33 @@ from typing import Final
 BREAK: Final = "‹"
 """Stands in for the `<` of a mark: the reader still sees what was meant, the tokenizer sees plain text."""
 
-UNUSED: Final = r"<unused\d{1,4}>"
+_UNUSED: Final = r"<unused[0-9]{1,4}>"
 
 
 class Defuser:
-    """Makes the marks of one family harmless.
+    """Makes marks harmless.
 
     No mark holds a `<` but its first character, so a mark can neither hide in another nor form anew from the
     pieces: one pass is enough.
+
+    Args:
+        marks: every mark of the family in use, each beginning with `<`; the `<unused…>` ones are always meant.
+        instead: stands in for a mark's `<`.
     """
 
-    def __init__(self, marks: Iterable[str]) -> None:
+    def __init__(self, marks: Iterable[str], instead: str = BREAK) -> None:
+        self._instead = instead
         names = sorted(set(marks), key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, names)) + f"|{UNUSED}" if names else UNUSED)
+        self._pattern = re.compile("|".join(map(re.escape, names)) + f"|{_UNUSED}" if names else _UNUSED)
 
     def __call__(self, text: str) -> str:
-        """`text` with the first character of every mark replaced by `BREAK`."""
+        """`text` with the `<` of every mark replaced."""
         if "<" not in text:
             return text
-        return self._pattern.sub(lambda mark: BREAK + mark.group()[1:], text)
+        return self._pattern.sub(lambda mark: self._instead + mark.group()[1:], text)
 
     def finds(self, text: str) -> bool:
+        """Whether a mark stands in `text`."""
         return "<" in text and self._pattern.search(text) is not None
 
 

@@ -28,17 +28,23 @@ _TYPE_WORDS = frozenset(
         "datetime",
     ]
 )
-_ANNOTATED = re.compile(r"[^\W\d]\w*\s*(?::\s*([^\W\d]\w*)|\(\s*([^\W\d]\w*)[^)]*\))")
+_ANNOTATED = re.compile(r"[^\W\d]\w*\s*(?::\s*([^\W\d]\w*)|\(\s*([^\W\d]\w*)\b[^)]*\))")
 
 
 def is_declaration(item: Mapping[str, object]) -> bool:
     """Whether an object is a tool's own declaration, repeated: its parameters are a schema."""
     schema = item.get("parameters") or item.get("input_schema")
-    return (
-        isinstance(schema, Mapping)
-        and schema.get("type") == "object"
-        and isinstance(schema.get("properties"), Mapping)
-    )
+    if not isinstance(schema, Mapping):
+        return False
+    if schema.get("type") == "object" and isinstance(schema.get("properties"), Mapping):
+        return True
+    return "description" in item and bool(schema) and all(map(_is_type, schema.values()))
+
+
+def _is_type(value: object) -> bool:
+    """Whether a value is the name of a type, or a schema."""
+    kind = value.get("type") if isinstance(value, Mapping) else value
+    return isinstance(kind, str) and kind.lower() in _TYPE_WORDS
 
 
 def is_signature(inside: str) -> bool:

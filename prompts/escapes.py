@@ -16,6 +16,19 @@ _PYTHON_SIMPLE = {**_SIMPLE, "a": "\a", "v": "\v", "\n": ""}
 _JSON_SIMPLE = {**_SIMPLE, "/": "/"}
 
 
+_CONTROL = re.compile(r"(?<!\\)(?:\\\\)*\\[abfnrtvx0-7]")
+_RARE = re.compile(r"(?<!\\)(?:\\\\)*\\[abfv]")
+_UNKNOWN = re.compile(r"(?<!\\)(?:\\\\)*\\[^\\'\"/abfnrtvxuUN0-7\n]")
+
+
+def is_half_escaped(body: str) -> bool:
+    """Whether backslashes in a quoted string are plainly meant as they stand, and yet some would be read as
+    escapes: a path (`C:\\new`) or a regular expression (`\\d+\\b`) whose backslashes were not doubled."""
+    if body[1:3] == ":\\" and body[3:4] != "\\" and body[:1].isalpha():
+        return _CONTROL.search(body) is not None
+    return _UNKNOWN.search(body) is not None and _RARE.search(body) is not None
+
+
 def unescaped(body: str, python: bool) -> str:
     """The inside of a quoted string with its escapes read. What is no escape stays as it is, backslash included."""
     body = _ESCAPE.sub(_python_escape, body) if python else _JSON_ESCAPE.sub(_json_escape, body)

@@ -11,14 +11,19 @@ ever evaluated.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from gemmagraph.prompts import schemas
 from gemmagraph.prompts.messages import JSON, ToolCall, ToolResult, ToolSpec
 from gemmagraph.prompts.prompted import PromptedReader
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.prompts.wording import instructions
-from gemmagraph.prompts.writing import json_value, python_value
+from gemmagraph.prompts.writing import escape_marks, json_value, python_value
+
+_NAME: Final = re.compile(r"[^\W\d]\w{0,63}")
+"""A key that may stand bare. Python takes more (letters with combining marks), readers do not."""
 
 
 def write_call(name: str, arguments: Mapping[str, JSON]) -> str:
@@ -33,7 +38,7 @@ class FunctionCall:
         return instructions(self.name, "\n".join(map(_declaration, tools))) if len(tools) else ""
 
     def write_calls(self, calls: Sequence[ToolCall]) -> str:
-        return "\n".join(write_call(call.name, call.arguments) for call in calls)
+        return "\n".join(escape_marks(write_call(call.name, call.arguments)) for call in calls)
 
     def write_results(self, results: Sequence[ToolResult]) -> str:
         return "\n".join(map(_result, results))
@@ -43,22 +48,20 @@ class FunctionCall:
 
 
 def _argument(key: str, value: JSON) -> str:
-    if key.isidentifier():
+    if _NAME.fullmatch(key):
         return f"{key}={python_value(value)}"
     return f"**{{{python_value(key)}: {python_value(value)}}}"
 
 
 def _declaration(spec: ToolSpec) -> str:
-    lines = [f"- {schemas.signature(spec)}"]
+    parameters = schemas.flat(spec.parameters)
+    lines = [f"- {schemas.signature(spec.name, parameters)}"]
     lines += [f"  {line.strip()}" for line in spec.description.splitlines() if line.strip()]
-    for name, schema in schemas.properties(spec.parameters).items():
-        note = " ".join(schemas.notes(schema).split())
-        if note:
-            lines.append(f"  {name}: {note}")
+    lines += [f"  {name}: {note}" for name, note in schemas.notes(parameters)]
     return "\n".join(lines)
 
 
 def _result(result: ToolResult) -> str:
     head = "FUNCTION_ERROR" if result.is_error else "FUNCTION_RESULT"
     content = result.content if isinstance(result.content, str) else json_value(result.content)
-    return f"{head}: {result.name}\n{content}"
+    return f"{head}: {result.name}\n{content if content.strip() else '(empty)'}"

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gemmagraph.prompts.messages import JSON, ToolCall, ToolResult
+from gemmagraph.prompts import schemas
+from gemmagraph.prompts.messages import JSON, ToolCall, ToolResult, ToolSpec
 from gemmagraph.prompts.prompted import PromptedReader
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.prompts.wording import instructions
-from gemmagraph.prompts.writing import json_value
+from gemmagraph.prompts.writing import escape_marks, json_value
 
 
 def write_call(name: str, arguments: Mapping[str, JSON]) -> str:
@@ -27,13 +28,10 @@ class JsonCall:
     name = "json"
 
     def declare(self, tools: Toolset) -> str:
-        declarations = (
-            {"name": spec.name, "description": spec.description, "parameters": spec.parameters} for spec in tools
-        )
-        return instructions(self.name, "\n".join(map(json_value, declarations))) if len(tools) else ""
+        return instructions(self.name, "\n".join(map(_declaration, tools))) if len(tools) else ""
 
     def write_calls(self, calls: Sequence[ToolCall]) -> str:
-        return "\n".join(write_call(call.name, call.arguments) for call in calls)
+        return "\n".join(escape_marks(write_call(call.name, call.arguments)) for call in calls)
 
     def write_results(self, results: Sequence[ToolResult]) -> str:
         return "\n".join(
@@ -43,3 +41,9 @@ class JsonCall:
 
     def reader(self, tools: Toolset) -> PromptedReader:
         return PromptedReader(tools, write_call, bare="whole")
+
+
+def _declaration(spec: ToolSpec) -> str:
+    return json_value(
+        {"name": spec.name, "description": spec.description, "parameters": schemas.flat(spec.parameters)}
+    )

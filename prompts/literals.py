@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gemmagraph.prompts.arguments import Number
-from gemmagraph.prompts.escapes import unescaped
+from gemmagraph.prompts.escapes import is_half_escaped, unescaped
 from gemmagraph.prompts.scan import KEY, MAX_DEPTH, Extent
 
 _GAP = re.compile(r"(?:\s+|(?:(?<=[\s,(\[{])|\A)(?:#|//)[^\n]*)*")
@@ -251,6 +251,8 @@ class Literals:
                 raise Unreadable("an f-string is not a plain value")
             body = body.replace("{{", "{").replace("}}", "}")
         if "\\" in body and "r" not in prefix:
+            if is_half_escaped(body):
+                raise Unreadable(f"the backslashes in {body[:30]!r} must be doubled")
             body = unescaped(body, python=self._python or quote != '"')
         if _LONE_SURROGATE.search(body):
             raise Unreadable("a text holds half a character (a lone surrogate)")

@@ -7,10 +7,11 @@ a step costs the same after ten turns and after a thousand. Untrusted text is de
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from operator import is_not
 from typing import Literal, TypeAlias
 
-from gemmagraph.prompts.defuse import Defuser, defuser
+from gemmagraph.prompts.defuse import defuser
 from gemmagraph.prompts.messages import JSON, ToolCall, ToolResult, Turn
 from gemmagraph.prompts.notation import Notation
 from gemmagraph.prompts.toolset import Toolset
@@ -48,19 +49,15 @@ class PromptWriter:
         if turn.raw is not None:
             return turn.raw.strip()
         calls = [part for part in turn.parts if isinstance(part, ToolCall)]
-        pieces = [self.defuse(turn.text).strip()]
+        pieces = [turn.text.strip()]
         if calls:
             pieces.append(self.notation.write_calls(calls))
-        return "\n".join(piece for piece in pieces if piece)
+        return self.defuse("\n".join(piece for piece in pieces if piece))
 
     def results_text(self, turn: Turn) -> str:
         """Results of tools, errors included."""
-        results = [
-            replace(part, name=self.defuse(part.name), content=_defused(part.content, self.defuse))
-            for part in turn.parts
-            if isinstance(part, ToolResult)
-        ]
-        return self.notation.write_results(results)
+        results = [part for part in turn.parts if isinstance(part, ToolResult)]
+        return self.defuse(self.notation.write_results(results))
 
 
 class Transcript:
@@ -75,9 +72,7 @@ class Transcript:
     def update(self, turns: Sequence[Turn]) -> None:
         """Takes the whole conversation; what was written before and stands unchanged is kept."""
         known = len(self._turns)
-        if known > len(turns) or (
-            known and (turns[0] is not self._turns[0] or turns[known - 1] is not self._turns[-1])
-        ):
+        if known > len(turns) or any(map(is_not, self._turns, turns)):
             self._turns, self._messages, self._system = [], [], ""
             known = 0
         for turn in turns[known:]:
@@ -99,39 +94,29 @@ class Transcript:
         return "".join(pieces)
 
     def _spoken(self) -> list[_Message]:
-        preface = "\n\n".join(piece for piece in (self._system, self.writer.declaration) if piece)
-        if not preface:
-            return self._messages
-        first = self._messages[0] if self._messages else None
-        if first is None or first.speaker == "model":
-            return [_Message("user", preface), *self._messages]
-        return [_Message("user", f"{preface}\n\n{first.text}"), *self._messages[1:]]
+        pieces = [self._system, self.writer.declaration]
+        rest = self._messages
+        if rest and rest[0].speaker == "user":
+            pieces.append(rest[0].text)
+            rest = rest[1:]
+        first = "\n\n".join(filter(None, pieces))
+        return [_Message("user", first), *rest] if first or self._messages else []
 
     def _add(self, turn: Turn) -> None:
         writer = self.writer
         if turn.role == "system" and not self._messages:
-            self._system = f"{self._system}\n\n{turn.text}".strip()
+            self._system = f"{self._system}\n\n{writer.defuse(turn.text).strip()}".strip()
         elif turn.role == "model":
             self._say("model", writer.model_text(turn))
         elif turn.role == "tool":
             self._say("user", writer.results_text(turn))
         else:
-            self._say("user", writer.defuse(turn.text).strip())
+            self._say("user", writer.defuse(turn.text))
 
     def _say(self, speaker: Speaker, text: str) -> None:
+        text = text.strip()
         if self._messages and self._messages[-1].speaker == speaker:
             last = self._messages[-1]
             last.text = f"{last.text}\n\n{text}" if last.text and text else last.text or text
         else:
             self._messages.append(_Message(speaker, text))
-
-
-def _defused(content: JSON, defuse: Defuser) -> JSON:
-    """A result's content with every text in it defused."""
-    if isinstance(content, str):
-        return defuse(content)
-    if isinstance(content, Mapping):
-        return {defuse(str(key)): _defused(value, defuse) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_defused(value, defuse) for value in content]
-    return content

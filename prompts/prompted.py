@@ -16,16 +16,14 @@ from gemmagraph.prompts.blocks import Block, Kind
 from gemmagraph.prompts.bodies import Bodies, may_start_body
 from gemmagraph.prompts.messages import Reply, StopReason
 from gemmagraph.prompts.notation import ReadEvent
-from gemmagraph.prompts.quoting import LONGEST_RUN, CodeSpan, QuotedFence, quoted_line
+from gemmagraph.prompts.quoting import LONGEST_RUN, CodeSpan, QuotedFence, fence_line, quoted_line, run_end
 from gemmagraph.prompts.said import Said
-from gemmagraph.prompts.scan import TURN_ENDS
+from gemmagraph.prompts.scan import TURN_ENDS, first_visible
 from gemmagraph.prompts.spelling import Sure
-from gemmagraph.prompts.thoughts import OpenThought
+from gemmagraph.prompts.thoughts import OpenThought, thought_begins
 from gemmagraph.prompts.toolset import Toolset
 
 _SENTENCE_ENDS: Final = (".", "!", "?", ":", "…", ")", ";", "。", "")
-_MAX_INFO = 100
-"""Characters a fence's first line is waited for; with more it is no fence."""
 
 
 class PromptedReader:
@@ -49,11 +47,10 @@ class PromptedReader:
         self._held = ""
         self._before = ""
         """The last character of the line so far that is neither space nor decoration; "" at its start."""
-        self._in_word = False
-        self._long_run = False
+        self._line_so_far = ""
+        self._in_word = self._long_run = False
         """Whether the text so far ends inside a run of backticks too long to mean anything."""
-        self._dead: set[int] = set()
-        """Lengths of backtick runs that nothing closes in this line."""
+        self._dead: set[int] = set()  # lengths of backtick runs that nothing closes in this line
         self._lone = False
         """Whether the reply begins with a code span."""
         self._block: Block | None = None
@@ -85,11 +82,8 @@ class PromptedReader:
         return self._said.events(), self._said.reply(stop, "".join(self._raw))
 
     def _run(self, text: str, final: bool) -> None:
-        """Lets the mode at hand go on, and the one it hands over to, until more text is needed.
-
-        A mode gets the text, a position and whether the output is over; it returns the position behind what it
-        has done with. Returning the same position without handing over means that it waits.
-        """
+        """Lets the mode at hand go on, and those it hands over to. A mode returns the position behind what it has
+        done with; the same position without handing over means that it waits for more text."""
         pos = 0
         while pos < len(text) or final:
             mode = self._mode
@@ -104,8 +98,7 @@ class PromptedReader:
 
     def _start(self, text: str, pos: int, final: bool) -> int:
         """At the start of the reply, where a body needs no introducer."""
-        while pos < len(text) and text[pos].isspace():
-            pos += 1
+        pos += len(text[pos:]) - len(text[pos:].lstrip())
         if pos == len(text):
             self._mode = self._line if final else self._start
             return pos
@@ -119,7 +112,7 @@ class PromptedReader:
 
     def _line(self, text: str, pos: int, final: bool) -> int:
         """At the start of a line."""
-        self._before = ""
+        self._before = self._line_so_far = ""
         self._in_word = False
         self._dead.clear()
         if pos == len(text):
@@ -136,15 +129,17 @@ class PromptedReader:
         if prefix:
             self._open("prefix", "yes", text[pos : prefix.end()])
             return prefix.end()
-        after_call = self._said.calls or self._said.bad_calls
-        if spelling.RESULT_LINE.match(text, at) or (after_call and spelling.RESULT_LINE_AFTER_CALL.match(text, at)):
+        if self._is_result(text, at):
             return self._end(text)
-        first = pos
-        while first < len(text) and text[first] in " \t" and first - pos < 80:
-            first += 1
-        return self._line_body(text, pos, at if text[at : at + 1] == "{" else first, final)
+        first = at if text[at : at + 1] == "{" else first_visible(text, pos)
+        return self._line_body(text, pos, first, at, final)
 
-    def _line_body(self, text: str, pos: int, at: int, final: bool) -> int:
+    def _is_result(self, text: str, at: int) -> bool:
+        """Whether the model begins to make up the result of a call at `at`."""
+        loose = spelling.RESULT_LINE_AFTER_CALL if self._said.any_calls else spelling.RESULT_LINE
+        return bool(spelling.RESULT_LINE.match(text, at) or loose.match(text, at))
+
+    def _line_body(self, text: str, pos: int, at: int, quoted: int, final: bool) -> int:
         """At the first visible character, `at`, of a line that begins at `pos`."""
         body = may_start_body(text, at, final) if text[at : at + 1] in ("[", "{") else False
         if body is None:
@@ -153,7 +148,7 @@ class PromptedReader:
             self._said.say(text[pos:at])
             self._open("line", self._bare, "")
             return at
-        self._mode = self._quoted_line if text.startswith(">", at) else self._inline
+        self._mode = self._quoted_line if text.startswith(">", quoted) else self._inline
         return pos
 
     def _quoted_line(self, text: str, pos: int, final: bool) -> int:
@@ -172,8 +167,7 @@ class PromptedReader:
         if not found:
             return self._plain(text, pos, final)
         at = found.start()
-        if at > pos:
-            self._pass(text[pos:at])
+        self._pass(text[pos:at])
         char = text[at]
         if char == "\n":
             self._said.say("\n")
@@ -183,10 +177,11 @@ class PromptedReader:
             return self._backticks(text, at, final)
         if char == "<":
             return self._mark(text, at, final)
-        if self._before in _SENTENCE_ENDS:
-            self._open("prefix", "yes", found.group())
+        if spelling.TALK.search(self._line_so_far):
+            self._pass(found.group())
         else:
-            self._open("sentence", "declared", found.group())
+            ended = self._before in _SENTENCE_ENDS
+            self._open("prefix" if ended else "sentence", "yes" if ended else "declared", found.group())
         return found.end()
 
     def _plain(self, text: str, pos: int, final: bool) -> int:
@@ -204,6 +199,7 @@ class PromptedReader:
         if not text:
             return
         self._said.say(text)
+        self._line_so_far = (self._line_so_far + text)[-200:]
         self._long_run = False
         self._in_word = text[-1].isalnum() or text[-1] == "_"
         shown = text.rstrip(" \t*_")
@@ -218,13 +214,14 @@ class PromptedReader:
             return self._end(text)
         tag = spelling.CALL_TAG.match(text, at)
         if tag:
-            self._open("tag", "yes" if self._before in _SENTENCE_ENDS else "declared", tag.group())
+            strong = self._before in _SENTENCE_ENDS and not spelling.TALK.search(self._line_so_far)
+            self._open("tag", "yes" if strong else "declared", tag.group())
             return tag.end()
         for opener in spelling.THOUGHTS:
             if text.startswith(opener, at):
                 return at + len(opener) if self._is_thought else self._think(text, at, opener, final)
         dropped = spelling.DROPPED.match(text, at)
-        if not dropped and (self._said.calls or self._said.bad_calls):
+        if not dropped and self._said.any_calls:
             dropped = spelling.CALL_TAG_END.match(text, at)
         if dropped:
             self._said.changed = True
@@ -235,9 +232,7 @@ class PromptedReader:
 
     def _backticks(self, text: str, at: int, final: bool) -> int:
         """A code span of this line, a fence, or plain backticks."""
-        end = at
-        while end < len(text) and text[end] == "`":
-            end += 1
+        end = run_end(text, at)
         length = end - at
         goes_on = self._long_run and at == 0
         if end == len(text) and not final and length <= LONGEST_RUN and not goes_on:
@@ -250,7 +245,7 @@ class PromptedReader:
             if not final and len(text) - at < 60 and "\n" not in text[at:]:
                 return at
             fence = spelling.FENCE.match(text, at)
-            if fence and fence.group(2).lower() in spelling.FENCES:
+            if fence:
                 return self._fence_opens(text, at, at, final)
         self._span = CodeSpan(text[at:end])
         self._mode = self._in_span
@@ -275,16 +270,14 @@ class PromptedReader:
     def _lone_span(self, text: str, pos: int, final: bool) -> int:
         """Behind a code span that begins the reply. If it is all of it, it may be a call."""
         assert self._span is not None
-        start = pos
-        while pos < len(text) and text[pos].isspace():
-            pos += 1
-        if pos == len(text) and not final:
-            return start
+        rest = text[pos:].strip()
+        if not rest and not final and len(text) - pos < 300:
+            return pos
         self._lone = False
         self._mode = self._inline
-        if pos < len(text) or not self._is_call(self._span.text.strip("`")):
-            self._pass(self._span.text)
-            return start
+        if not rest and self._is_call(self._span.text.strip("`")):
+            return len(text)
+        self._pass(self._span.text)
         return pos
 
     def _is_call(self, text: str) -> bool:
@@ -300,29 +293,21 @@ class PromptedReader:
 
     def _fence_opens(self, text: str, pos: int, at: int, final: bool) -> int:
         """A fence at `at`, in a line that begins or goes on at `pos`."""
-        end = at
-        while end < len(text) and text[end] == text[at]:
-            end += 1
-        newline = text.find("\n", end, at + _MAX_INFO)
-        match = spelling.FENCE.match(text, at)
-        if newline < 0 and not match:
-            if not final and len(text) - at < _MAX_INFO:
-                return pos
-            if len(text) - at >= _MAX_INFO or "`" in text[end:]:
-                self._said.say(text[pos:at])
-                self._span = CodeSpan(text[at:end])
-                self._mode = self._in_span
-                return end
-        words = text[end : newline if newline >= 0 else len(text)].split()
-        info = match.group(2).lower() if match else (words[0].lower() if words else "")
-        if info in spelling.RESULT_FENCES:
+        fence = fence_line(text, at, final)
+        if fence is None:
+            return pos
+        if isinstance(fence, str):
+            self._said.say(text[pos:at])
+            self._span = CodeSpan(fence)
+            self._mode = self._in_span
+            return at + len(fence)
+        if fence.word in (spelling.RESULT_FENCES_AFTER_CALL if self._said.any_calls else spelling.RESULT_FENCES):
             return self._end(text)
-        opened = match.end() if match else (newline + 1 if newline >= 0 else len(text))
-        if info in spelling.FENCES and (match or newline < 0):
-            self._open("fence", spelling.FENCES[info], text[pos:opened], text[at:end])
+        if fence.may_call and fence.word in spelling.FENCES:
+            self._open("fence", spelling.FENCES[fence.word], text[pos : fence.end], fence.marks)
         else:
-            self._quote(text[pos:opened], text[at:end])
-        return opened
+            self._quote(text[pos : fence.end], fence.marks)
+        return fence.end
 
     def _quote(self, opened: str, fence: str) -> None:
         """Goes on in a fence that only quotes."""
@@ -359,17 +344,34 @@ class PromptedReader:
             return after
         self._said.take_out()
         self._before = ""
+        self._in_word = given[-1:].isalnum() or given.endswith("_")
         self._said.take(block.outcomes)
-        return self._end(text) if end == "turn_end" else after
+        if end == "turn_end":
+            return self._end(text)
+        if end == "follow":
+            self._open("follow", "declared", "")
+        elif self._mode != self._line:
+            self._mode = self._behind_call
+        return after
+
+    def _behind_call(self, text: str, pos: int, final: bool) -> int:
+        """In the line of a call, where a model may begin to make up its result."""
+        if not final and spelling.LINE_MAY_GO_ON.fullmatch(text, pos):
+            return pos
+        first = first_visible(text, pos)
+        fence = spelling.FENCE_LINE.match(text, pos)
+        if self._is_result(text, first):
+            return self._end(text)
+        if fence and fence.group(1)[0] == "`":
+            return self._fence_opens(text, pos, fence.start(1), final)
+        self._mode = self._inline
+        return pos
 
     def _think(self, text: str, at: int, opener: str, final: bool) -> int:
         """A thought begins. What it says is read too, for the case that it is never closed."""
-        begin = at + len(opener)
-        if opener == "<|channel>":
-            name = spelling.CHANNEL_NAME.match(text, begin)
-            if name and name.end() == len(text) and not name.group().endswith("\n") and not final:
-                return at
-            begin = name.end() if name else begin
+        begin = thought_begins(text, at + len(opener), opener, final)
+        if begin is None:
+            return at
         inside = PromptedReader(self._tools, self._write_call, self._bare, thought=True)
         self._thought = OpenThought(spelling.THOUGHTS[opener], inside, self._said.think)
         self._said.take_out()
@@ -390,8 +392,9 @@ class PromptedReader:
     def _end(self, text: str) -> int:
         """Nothing from here on counts."""
         self._said.changed = True
-        self._mode = self._ended
+        self._mode = _ignore
         return len(text)
 
-    def _ended(self, text: str, pos: int, final: bool) -> int:
-        return len(text)
+
+def _ignore(text: str, pos: int, final: bool) -> int:
+    return len(text)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from gemmagraph.prompts import spelling
 from gemmagraph.prompts.scan import turn_end_at
 
 _TICKS_OR_LINE_END = re.compile(r"`+|\n")
 LONGEST_RUN = 8
 """Backticks in a row that can open or close a code span or a fence. More are plain text."""
+
+_MAX_INFO = 100
+"""Characters a fence's first line is waited for; with more it is no fence."""
 
 SpanEnd: TypeAlias = Literal["open", "closed", "never"]
 
@@ -31,6 +36,44 @@ def quoted_line(
         return ("turn_end" if ends else "open"), mark
     say("<")
     return "open", mark + 1
+
+
+def run_end(text: str, at: int) -> int:
+    """Where the run of the character at `at` ends."""
+    end = at
+    while end < len(text) and text[end] == text[at]:
+        end += 1
+    return end
+
+
+@dataclass(frozen=True, slots=True)
+class FenceLine:
+    """The line that opens a fence."""
+
+    marks: str
+    word: str
+    """What stands behind the marks: a language, or what the fence holds."""
+    end: int
+    """Where its content begins."""
+    may_call: bool
+    """Whether its content could be calls: nothing stands between the word and the content."""
+
+
+def fence_line(text: str, at: int, final: bool) -> FenceLine | str | None:
+    """The fence that opens at `at`; only its marks if it is none after all; None if more text is needed."""
+    end = run_end(text, at)
+    newline = text.find("\n", end, at + _MAX_INFO)
+    match = spelling.FENCE.match(text, at)
+    if match:
+        return FenceLine(text[at:end], match.group(2).lower(), match.end(), True)
+    if newline < 0:
+        if not final and len(text) - at < _MAX_INFO:
+            return None
+        if len(text) - at >= _MAX_INFO or "`" in text[end:]:
+            return text[at:end]
+    stop = newline if newline >= 0 else len(text)
+    words = text[end:stop].split()
+    return FenceLine(text[at:end], words[0].lower() if words else "", min(stop + 1, len(text)), newline < 0)
 
 
 class CodeSpan:
@@ -83,8 +126,8 @@ class QuotedFence:
 
     def __init__(self, fence: str, say: Callable[[str], None], at_line_start: bool) -> None:
         mark = re.escape(fence[0])
-        self._end = re.compile(rf"[ \t]{{0,3}}{mark * len(fence)}{mark}{{0,30}}[ \t\r]{{0,30}}(?:\n|\Z)")
-        self._may_end = re.compile(rf"[ \t]{{0,3}}{mark}{{0,38}}[ \t\r]{{0,30}}")
+        self._end = re.compile(rf"[ \t]{{0,80}}{mark * len(fence)}{mark}{{0,30}}[ \t\r]{{0,30}}(?:\n|\Z)")
+        self._may_end = re.compile(rf"[ \t]{{0,80}}{mark}{{0,38}}[ \t\r]{{0,30}}")
         self._say = say
         self._after_mark: list[str] | None = None
         self._at_line_start = at_line_start

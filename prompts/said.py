@@ -25,7 +25,11 @@ class Said:
 
     @property
     def nothing_yet(self) -> bool:
-        return not (self._text or self.calls or self.bad_calls)
+        return not (self._text or self.any_calls)
+
+    @property
+    def any_calls(self) -> bool:
+        return bool(self.calls or self.bad_calls)
 
     def say(self, text: str) -> None:
         """Text for a person."""

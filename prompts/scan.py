@@ -49,6 +49,13 @@ def turn_end_at(text: str, pos: int, final: bool) -> bool | None:
     return None if any(mark.startswith(tail) for mark in TURN_ENDS) else False
 
 
+def first_visible(text: str, pos: int) -> int:
+    """Where the indentation of a line that begins at `pos` ends."""
+    while pos < len(text) and text[pos] in " \t":
+        pos += 1
+    return pos
+
+
 class Extent:
     """Follows brackets, strings and comments to the end of one body: `(…)`, `[…]` or `{…}`.
 

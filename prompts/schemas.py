@@ -1,13 +1,17 @@
-"""A JSON Schema in words that fit into a declaration: types, choices, bounds, defaults."""
+"""A JSON Schema as a declaration tells it: flattened, and in words for types, choices, bounds, defaults."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from gemmagraph.prompts.messages import JSON, ToolSpec
+from gemmagraph.prompts.messages import JSON
 
+_DEEPEST: Final = 8
+_MOST_PARTS: Final = 500
+"""A schema from elsewhere may hold, by reference, more parts than a prompt has room for."""
+_LEFT_OUT: Final = frozenset({"title", "$schema", "$id", "$comment", "$defs", "definitions", "$ref", "allOf"})
 _BOUNDS: Final = {
     "minimum": "at least {}",
     "maximum": "at most {}",
@@ -19,87 +23,156 @@ _BOUNDS: Final = {
     "maxItems": "at most {} items",
     "pattern": "like {}",
 }
-_MAX_DEPTH = 5
+_RANGES: Final = {
+    ("minimum", "maximum"): "{} to {}",
+    ("minLength", "maxLength"): "{} to {} characters",
+    ("minItems", "maxItems"): "{} to {} items",
+}
 
 
-def signature(spec: ToolSpec) -> str:
-    """The tool as a line: `get_weather(city: string, days: integer = 3)`, required parameters as declared."""
-    required = set(spec.parameters.get("required", ()))
+def flat(parameters: Mapping[str, JSON]) -> dict[str, JSON]:
+    """The schema of a tool's arguments for a model: every `$ref` and `allOf` filled in, without what only a
+    validator needs. Where a part holds itself it ends, as a part that may be anything."""
+    return {"type": "object", "properties": {}, **_Flattening(parameters).part(parameters, 0, ())}
+
+
+class _Flattening:
+    def __init__(self, root: Mapping[str, JSON]) -> None:
+        self._root = root
+        self._left = _MOST_PARTS
+
+    def part(self, schema: JSON, depth: int, inside: tuple[str, ...]) -> dict[str, JSON]:
+        """`schema` flattened; `inside` are the references that were followed to come here."""
+        if not isinstance(schema, Mapping) or depth > _DEEPEST:
+            return {}
+        whole, inside = self._merged(schema, inside)
+        found: dict[str, JSON] = {}
+        for key, value in whole.items():
+            if key in _LEFT_OUT or (key, value) in (("default", None), ("additionalProperties", False)):
+                continue
+            if key == "properties" and isinstance(value, Mapping):
+                required = whole.get("required", ())
+                parts = {name: self.part(inner, depth + 1, inside) for name, inner in value.items()}
+                found[key] = {name: part if name in required else _without_null(part) for name, part in parts.items()}
+            elif key in ("items", "additionalProperties") and isinstance(value, Mapping):
+                found[key] = self.part(value, depth + 1, inside)
+            elif key in ("anyOf", "oneOf", "prefixItems"):
+                found[key] = [self.part(each, depth + 1, inside) for each in value]
+            else:
+                found[key] = value
+        return found
+
+    def _merged(self, schema: Mapping[str, JSON], inside: tuple[str, ...]) -> tuple[dict[str, JSON], tuple[str, ...]]:
+        """`schema` with what its `$ref` and `allOf` add, and the references followed."""
+        self._left -= 1
+        target = schema.get("$ref")
+        if self._left < 0 or target in inside:
+            return {}, inside
+        parts = list(schema.get("allOf", ()))
+        if isinstance(target, str):
+            inside = (*inside, target)
+            parts.insert(0, self._target(target))
+        whole: dict[str, JSON] = {}
+        for part in parts:
+            if isinstance(part, Mapping):
+                merged, inside = self._merged(part, inside)
+                whole = _both(whole, merged)
+        return _both(whole, schema), inside
+
+    def _target(self, reference: str) -> JSON:
+        found: JSON = self._root if reference.startswith("#") else {}
+        for step in reference[1:].split("/")[1:]:
+            found = found.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, Mapping) else {}
+        return found
+
+
+def _both(schema: Mapping[str, JSON], other: Mapping[str, JSON]) -> dict[str, JSON]:
+    """What two schemas say together; of a keyword in both the other's counts."""
+    found = {**schema, **other}
+    if "properties" in schema and "properties" in other:
+        found["properties"] = {**schema["properties"], **other["properties"]}
+    if "required" in schema and "required" in other:
+        found["required"] = [*schema["required"], *other["required"]]
+    return found
+
+
+def _without_null(schema: dict[str, JSON]) -> dict[str, JSON]:
+    """What may be left out need not be given as null: small models then write null, or "null", for no reason."""
+    if isinstance(schema.get("type"), list):
+        kinds = [kind for kind in schema["type"] if kind != "null"]
+        return {**schema, "type": kinds[0] if len(kinds) == 1 else kinds}
+    branches = [branch for branch in schema.get("anyOf", ()) if branch != {"type": "null"}]
+    if len(branches) == 1:
+        return {**branches[0], **{key: value for key, value in schema.items() if key != "anyOf"}}
+    return {**schema, "anyOf": branches} if branches else schema
+
+
+# The functions below take what `flat` gives.
+
+
+def signature(name: str, parameters: Mapping[str, JSON]) -> str:
+    """The tool as a line: `get_weather(city: string, days: integer = 3)`, parameters in the declared order."""
+    required = parameters.get("required", ())
     pieces = []
-    for name, schema in properties(spec.parameters).items():
-        piece = f"{name}: {type_words(schema, spec.parameters)}"
-        if isinstance(schema, Mapping) and "default" in schema:
+    for key, schema in parameters["properties"].items():
+        piece = f"{key}: {type_words(schema)}"
+        if "default" in schema:
             piece += f" = {json.dumps(schema['default'], ensure_ascii=False)}"
-        elif name not in required:
+        elif key not in required:
             piece += " (optional)"
         pieces.append(piece)
-    return f"{spec.name}({', '.join(pieces)})"
+    return f"{name}({', '.join(pieces)})"
 
 
-def properties(schema: Mapping[str, JSON]) -> Mapping[str, JSON]:
-    found = schema.get("properties")
-    return found if isinstance(found, Mapping) else {}
+def notes(schema: Mapping[str, JSON], path: str = "") -> Iterator[tuple[str, str]]:
+    """What is said of each parameter beside its type, as name and words; of a field inside one by its path:
+    `to.street`, `items[].count`."""
+    for name, inner in schema.get("properties", {}).items():
+        words = _note(inner)
+        if words:
+            yield path + name, words
+        yield from notes(inner, f"{path}{name}.")
+    if path and isinstance(schema.get("items"), Mapping):
+        yield from notes(schema["items"], f"{path.removesuffix('.')}[].")
 
 
-def notes(schema: JSON) -> str:
-    """What a parameter's declaration says beside its type: description, bounds, format."""
-    if not isinstance(schema, Mapping):
-        return ""
-    said = [str(schema.get("description") or "").strip()]
-    limits = [words.format(schema[key]) for key, words in _BOUNDS.items() if key in schema]
-    if limits:
-        said.append("(" + ", ".join(limits) + ")")
-    return " ".join(piece for piece in said if piece)
+def _note(schema: Mapping[str, JSON]) -> str:
+    """A description and bounds, on one line."""
+    ranges = {keys: words for keys, words in _RANGES.items() if all(key in schema for key in keys)}
+    alone = (key for key in _BOUNDS if key in schema and not any(key in keys for keys in ranges))
+    said = [words.format(*(schema[key] for key in keys)) for keys, words in ranges.items()]
+    limits = ", ".join([*said, *(_BOUNDS[key].format(schema[key]) for key in alone)])
+    return " ".join(f"{schema.get('description') or ''} {f'({limits})' if limits else ''}".split())
 
 
-def type_words(schema: JSON, root: Mapping[str, JSON], depth: int = _MAX_DEPTH) -> str:
+def type_words(schema: Mapping[str, JSON]) -> str:
     """The type of a value in the words a model knows: `string`, `"a" | "b"`, `list of integer`, `{x: number}`."""
-    if not isinstance(schema, Mapping) or depth == 0:
-        return "any"
-    schema = _resolved(schema, root)
     if "enum" in schema:
         return _choices(schema["enum"])
     if "const" in schema:
         return _choices([schema["const"]])
     for key in ("anyOf", "oneOf"):
-        if isinstance(schema.get(key), Sequence):
-            return " | ".join(dict.fromkeys(type_words(each, root, depth - 1) for each in schema[key]))
+        if key in schema:
+            return " | ".join(dict.fromkeys(map(type_words, schema[key])))
     kind = schema.get("type")
     if isinstance(kind, list):
-        return " | ".join(dict.fromkeys(type_words({**schema, "type": each}, root, depth - 1) for each in kind))
+        return " | ".join(dict.fromkeys(type_words({**schema, "type": each}) for each in kind))
     if kind == "array":
         items = schema.get("items")
-        return f"list of {type_words(items, root, depth - 1)}" if items else "list"
-    if kind == "object" and properties(schema):
-        return _object_words(schema, root, depth)
+        return f"list of {type_words(items)}" if isinstance(items, Mapping) and items else "list"
+    if kind in ("object", None) and schema.get("properties"):
+        required = schema.get("required", ())
+        inside = (
+            f"{name}{'' if name in required else '?'}: {type_words(inner)}"
+            for name, inner in schema["properties"].items()
+        )
+        return "{" + ", ".join(inside) + "}"
+    if kind == "object" and isinstance(schema.get("additionalProperties"), Mapping):
+        return f"object of {type_words(schema['additionalProperties'])}"
     if kind == "string" and isinstance(schema.get("format"), str):
         return f"string ({schema['format']})"
     return str(kind) if kind else "any"
 
 
-def _object_words(schema: Mapping[str, JSON], root: Mapping[str, JSON], depth: int) -> str:
-    required = set(schema.get("required", ()))
-    inside = (
-        f"{name}{'' if name in required else '?'}: {type_words(inner, root, depth - 1)}"
-        for name, inner in properties(schema).items()
-    )
-    return "{" + ", ".join(inside) + "}"
-
-
 def _choices(values: Sequence[JSON]) -> str:
     return " | ".join(json.dumps(value, ensure_ascii=False) for value in values)
-
-
-def _resolved(schema: Mapping[str, JSON], root: Mapping[str, JSON]) -> Mapping[str, JSON]:
-    """`schema` with a local `$ref` followed, a few steps far."""
-    for _ in range(_MAX_DEPTH):
-        target = schema.get("$ref")
-        if not isinstance(target, str) or not target.startswith("#/"):
-            return schema
-        found: JSON = root
-        for step in target[2:].split("/"):
-            found = found.get(step.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, Mapping) else {}
-        if not isinstance(found, Mapping):
-            return {}
-        schema = {**found, **{key: value for key, value in schema.items() if key != "$ref"}}
-    return {}

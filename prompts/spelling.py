@@ -31,10 +31,12 @@ PREFIX_MAY_COME: Final = re.compile(
 SPECIAL: Final = re.compile(r"(?i)[\n`<]|(?<!\w)" + PREFIX.pattern.removeprefix("(?i)"))
 """What can end plain text inside a line."""
 
-RESULT_LINE: Final = re.compile(r"(?:FUNCTION|TOOL)_(?:RESULTS?|RESPONSES?|OUTPUTS?|ERRORS?)[*_` \t]{0,8}:")
+RESULT_LINE: Final = re.compile(
+    r"(?:FUNCTION|TOOL)(?:_CALL)?_(?:RESULTS?|RESPONSES?|OUTPUTS?|ERRORS?|RETURNS?)[*_` \t]{0,8}[:：]"
+)
 """A line with which a model begins to make up the result of a call."""
 RESULT_LINE_AFTER_CALL: Final = re.compile(
-    r"(?i)(?:function|tool)[ _-]?(?:results?|responses?|outputs?|errors?)[*_` \t]{0,8}:"
+    r"(?i)(?:function|tool)[ _-]?(?:results?|responses?|outputs?|errors?)[*_` \t]{0,8}[:：]"
     r"|invoking tool `[^`\n]{1,80}` produced:"
 )
 """The same in words that an answer may use too: believed only behind a call."""
@@ -43,14 +45,15 @@ LINE_DECORATION: Final = re.compile(r"[ \t]{0,80}(?:(?:[-*+•]|\d{1,3}[.)])[ \t
 LINE_MAY_GO_ON: Final = re.compile(
     r"(?i)[ \t]{0,80}(?:(?:[-*+•]|\d{1,3}[.)]?)[ \t]{0,20})?[*_#]{0,6}[ \t]{0,20}"
     r"(?:f(?:u(?:n(?:c(?:t(?:i(?:o(?:n)?)?)?)?)?)?)?|t(?:o(?:o(?:l)?)?)?"
-    r"|(?:function|func|tool)[ _-]?[a-z]{0,9}[*_` \t]{0,8}|i(?:n(?:v(?:o(?:k(?:i(?:n(?:g)?)?)?)?)?)?)?"
+    r"|(?:function|func|tool)[ _-]?[a-z]{0,9}(?:_[a-z]{0,9})?[*_` \t]{0,8}"
+    r"|i(?:n(?:v(?:o(?:k(?:i(?:n(?:g)?)?)?)?)?)?)?"
     r"|invoking (?:t(?:o(?:o(?:l)?)?)?)?|invoking tool (?:`[^`\n]{0,80}`?)?(?: [produced:]{0,9})?"
     r"|`(?:f[a-z]{0,7}|func[a-z]{0,4}|t|too?|(?:function|func|tool)[ _-]?[a-z]{0,5}[*_` \t]{0,8}[:：]?)"
     r"|[`~]{1,8})?"
 )
 """The start of a line that could still become a prefix, a result line or a fence."""
 
-FENCE_LINE: Final = re.compile(r"[ \t]{0,3}(`{3,8}|~{3,8})(?![`~])")
+FENCE_LINE: Final = re.compile(r"[ \t]{0,80}(?:(?:[-*+•]|\d{1,3}[.)])[ \t]{1,20})?(`{3,8}|~{3,8})(?![`~])")
 FENCE: Final = re.compile(
     r"(`{3,8}|~{3,8})[ \t]{0,8}([\w-]{0,40})"
     r"(?:[ \t]{0,20}(?:\r?\n|(?=[{\[]))|(?<=tool_code|tool_call)[ \t]{1,20}(?=\w))"
@@ -82,6 +85,14 @@ FENCES: Final[dict[str, Sure]] = {
 RESULT_FENCES: Final = frozenset(
     {"tool_output", "tool_outputs", "tool_result", "tool_results", "tool_response", "function_result"}
 )
+
+RESULT_FENCES_AFTER_CALL: Final = RESULT_FENCES | {"output", "outputs", "result", "results"}
+
+TALK: Final = re.compile(
+    r"(?i)\b(?:not|never|without|instead|cannot|syntax|format|form|example|like|such as|e\.g|should|would|could|might"
+    r"|if|unless|when|whether)\b|n['’]t\b"
+)
+"""Words with which a sentence talks about a call in place of making it."""
 
 CALL_TAG: Final = re.compile(r"(?i)<(?:tool|function)_(?:calls?|code)>|<\|tool_call>|<start_function_call>")
 CALL_TAG_END: Final = re.compile(r"(?i)</(?:tool|function)_(?:calls?|code)>|<tool_call\|>|<end_function_call>")
@@ -118,7 +129,7 @@ BETWEEN_MAY_GO_ON: Final = re.compile(
     r"(?:[^\W\d][\w.:/-]{0,199}[ \t]{0,20})?"
 )
 BETWEEN: Final = re.compile(
-    r"[ \t]{0,20}[`*_]{0,3}[ \t]{0,20}[,;]?\s{0,80}(?:(?:[-*+•]|\d{1,3}[.)])[ \t]{1,20})?[*_`]{0,3}"
+    r"[ \t]{0,20}[`*_]{0,3}[ \t]{0,20}[,;]?\s{0,80}(?:(?:[-*+•]|\d{1,3}[.)])[ \t]{1,20})?[*_]{0,3}"
 )
 SEPARATOR: Final = re.compile(r"[\s,;]+")
 CODE_LINE: Final = re.compile(
@@ -136,9 +147,12 @@ BODY_START_MAY_COME: Final = re.compile(
 SPACE: Final = re.compile(r"\s+")
 FEW_SPACES: Final = re.compile(r"\s{0,200}")
 OPENING_BRACKET: Final = re.compile(r"[ \t]{0,20}\(")
-CLOSING_DECORATION: Final = re.compile(r"[ \t]{0,80}[`*_]{0,3}[ \t\r]{0,80}")
-EXPRESSION: Final = re.compile(r"\.\w|[\[(]|[ \t]?(?:[+/%]|\*{1,2}[ \t]?[\w(\"'])")
+CLOSING_DECORATION: Final = re.compile(r"[`*_]{0,3}[ \t\r]{0,80}(?:[`*_]{1,3}[ \t\r]{0,80}(?=\n|\Z))?")
+EXPRESSION: Final = re.compile(r"\.\w|[\[(]|[ \t]?(?:\+|/(?!/)|%|\*{1,2}[ \t][\w(\"'])|\*{1,2}[\w(\"']")
 """Behind a call: it is part of an expression, which is never evaluated."""
+BEHIND_LINK: Final = re.compile(r"\.\w|[\[(:]")
+"""Behind a closing square bracket: a Markdown link, or a part of an expression."""
+NAME_AND_BRACKET: Final = re.compile(r"\b([^\W\d][\w.:/-]{0,99})\(")
 LEFT_OVER: Final = re.compile(r"[ \t]{0,20}[)\]};,.]{1,8}[ \t\r]{0,20}(?=\n|\Z)")
 LEFT_OVER_MAY_COME: Final = re.compile(r"[ \t]{0,20}[)\]};,.]{0,8}[ \t\r]{0,20}")
 NO_CALL_WORD: Final = re.compile(r"(?i)(?:none|null|n/a)\b")

@@ -16,6 +16,17 @@ from gemmagraph.prompts.scan import TURN_ENDS
 ThoughtEnd: TypeAlias = Literal["open", "closed", "turn_end"]
 
 
+def thought_begins(text: str, pos: int, opener: str, final: bool) -> int | None:
+    """Where the words of a thought begin behind its opening mark; None if more text is needed. A channel's name
+    (`<|channel>thought`) is no word of it."""
+    if opener != "<|channel>":
+        return pos
+    name = spelling.CHANNEL_NAME.match(text, pos)
+    if name and name.end() == len(text) and not name.group().endswith("\n") and not final:
+        return None
+    return name.end() if name else pos
+
+
 class OpenThought:
     """A thought from behind its opening mark.
 

@@ -116,6 +116,9 @@ GEMMA4: Final = TurnFormat(
 
 _FORMATS: Final = {each.name: each for each in (GEMMA, FUNCTIONGEMMA, GEMMA4)}
 
+ALL_MARKS: Final = GEMMA.marks | FUNCTIONGEMMA.marks | GEMMA4.marks
+"""The control marks of every family."""
+
 
 def turn_format(name: str) -> TurnFormat:
     """The turn format called `name`.

@@ -6,18 +6,19 @@ import json
 import re
 from collections.abc import Mapping
 
+from gemmagraph.prompts.defuse import Defuser
 from gemmagraph.prompts.messages import JSON
+from gemmagraph.prompts.turns import ALL_MARKS
 
-_MARK = re.compile(r"<[|/]?[a-z_]+\d*\|?>|<\|\"\|>")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+escape_marks = Defuser(ALL_MARKS, "\\u003c")
+"""A written call with the control marks in its strings escaped: it can stand in any family's prompt, and still
+reads back exactly."""
 
 
 def quoted(text: str) -> str:
-    """`text` in double quotes, with escapes that mean the same in Python and in JSON. What looks like a control
-    mark is escaped, so that it can stand in a prompt without being one."""
+    """`text` in double quotes, with escapes that mean the same in Python and in JSON."""
     written = json.dumps(text, ensure_ascii=False)
-    if "<" in written:
-        written = _MARK.sub(lambda mark: "\\u003c" + mark.group()[1:], written)
     return _SURROGATE.sub(lambda lone: f"\\u{ord(lone.group()):04x}", written)
 
 

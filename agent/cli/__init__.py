@@ -1,0 +1,5 @@
+"""The command line: `gemmagraph`."""
+
+from gemmagraph.cli.app import main
+
+__all__ = ["main"]

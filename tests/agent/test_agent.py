@@ -2,16 +2,14 @@
 
 import asyncio
 import threading
-from contextlib import aclosing
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, SystemMessage
+from langchain_core.messages import HumanMessage
 
 from gemmagraph import Agent, Gemma, Limits, ToolContext, tool
 from gemmagraph.backends.base import Chunk
 from gemmagraph.backends.scripted import ScriptedBackend, Step
 from gemmagraph.errors import AgentError, BackendTimeout, BackendUnavailable, ToolDefinitionError, TruncatedReply
-from gemmagraph.events import RunFinished, StepStarted, TextDelta, ToolFinished, ToolStarted
 from gemmagraph.prompts.messages import Usage
 
 PATIENCE = 20
@@ -31,23 +29,6 @@ def prompts(agent: Agent) -> list[list[str]]:
 def disk(path: str = "/") -> str:
     """How full a disk is."""
     return f"{path} is 40% full"
-
-
-class Hanging(ScriptedBackend):
-    """Begins a reply and does not go on. Knows whether it was let go."""
-
-    def __init__(self, *steps) -> None:
-        super().__init__(["never used"])
-        self.begun = threading.Event()
-        self.freed = threading.Event()
-
-    async def stream(self, request):
-        self.begun.set()
-        try:
-            yield Chunk(text="It is so")
-            await asyncio.Event().wait()
-        finally:
-            self.freed.set()
 
 
 # --- a run ----------------------------------------------------------------------------------------------
@@ -163,91 +144,6 @@ def test_run_without_model_and_server_is_answered_by_the_matcher(monkeypatch):
     assert [call.name for call in result.calls] == ["disk"]
 
 
-# --- events ---------------------------------------------------------------------------------------------
-
-
-def collected(stream) -> list:
-    async def collect():
-        async with aclosing(stream) as events:
-            return [event async for event in events]
-
-    return asyncio.run(asyncio.wait_for(collect(), PATIENCE))
-
-
-def test_a_stream_ends_with_the_result():
-    agent = scripted("FUNCTION_CALL: disk()", Step("It is full.", chunk=4), tools=[disk])
-    events = collected(agent.stream("full?"))
-    assert isinstance(events[-1], RunFinished)
-    assert [type(event) for event in events if isinstance(event, StepStarted | ToolStarted | ToolFinished)] == [
-        StepStarted,
-        ToolStarted,
-        ToolFinished,
-        StepStarted,
-    ]
-    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "It is full."
-    assert events[-1].result.text == "It is full."
-
-
-def test_a_stream_raises_what_the_run_raises():
-    with pytest.raises(BackendUnavailable):
-        collected(scripted(Step(error=BackendUnavailable("down"))).stream("hello"))
-
-
-def test_text_comes_while_the_model_speaks():
-    backend = Hanging()
-
-    async def first_words():
-        async with aclosing(Agent(Gemma(backend)).stream("hello")) as events:
-            async for event in events:
-                if isinstance(event, TextDelta):
-                    return event.text
-        return None
-
-    assert asyncio.run(asyncio.wait_for(first_words(), PATIENCE)) == "It is so"
-    assert backend.freed.is_set()
-
-
-def test_leaving_a_stream_by_break_frees_the_backend():
-    backend = Hanging()
-
-    async def look():
-        async for event in Agent(Gemma(backend)).stream("hello", thread="t"):
-            if isinstance(event, TextDelta):
-                break
-        await asyncio.to_thread(backend.freed.wait, PATIENCE)
-
-    asyncio.run(asyncio.wait_for(look(), PATIENCE))
-    assert backend.freed.is_set()
-
-
-def test_leaving_a_stream_ends_the_tool_and_keeps_the_thread_usable():
-    ended = asyncio.Event()
-
-    @tool
-    async def slow() -> str:
-        """Slow."""
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-        return ""
-
-    agent = scripted("FUNCTION_CALL: slow()", "Fine.", tools=[slow])
-
-    async def look():
-        before = asyncio.all_tasks()
-        async with aclosing(agent.stream("go", thread="t")) as events:
-            async for event in events:
-                if isinstance(event, ToolStarted):
-                    break
-        assert ended.is_set()
-        assert asyncio.all_tasks() == before
-        return await agent.arun("and now?", thread="t")
-
-    assert asyncio.run(asyncio.wait_for(look(), PATIENCE)).text == "Fine."
-    assert agent.history("t")[2].content == "Stopped before it finished; whether it took effect is unknown."
-
-
 # --- threads --------------------------------------------------------------------------------------------
 
 
@@ -358,91 +254,16 @@ def test_a_run_that_is_cancelled_while_it_waits_for_its_thread_lets_the_next_one
 
 
 def test_time_spent_waiting_for_a_thread_does_not_count():
-    backend = Rendezvous(2)
-    agent = Agent(Gemma(backend), limits=Limits(wall_time=0.5))
+    agent = scripted("One.", "Two.", limits=Limits(wall_time=0.5))
+    agent.run("a", thread="t")  # so that everything is loaded
 
-    async def both():
-        first = asyncio.create_task(agent.arun("a", thread="t"))
-        second = asyncio.create_task(agent.arun("b", thread="t"))
-        await first  # until its time is over
-        backend.go.set()
-        return await second
+    async def late():
+        async with agent._threads.turn("t"):
+            waiting = asyncio.create_task(agent.arun("b", thread="t"))
+            await asyncio.sleep(0.6)
+        return await waiting
 
-    assert asyncio.run(asyncio.wait_for(both(), PATIENCE)).stop == "answered"
-
-
-# --- cancelling -----------------------------------------------------------------------------------------
-
-
-def test_cancel_from_another_thread_ends_the_run_with_what_was_said():
-    backend = Hanging()
-    agent = Agent(Gemma(backend))
-    results = []
-    run = threading.Thread(target=lambda: results.append(agent.run("hello", thread="t")))
-    run.start()
-    assert backend.begun.wait(PATIENCE)
-    assert agent.cancel("t")
-    run.join(PATIENCE)
-    assert (results[0].stop, backend.freed.is_set()) == ("cancelled", True)
-    assert [message.content for message in agent.history("t")] == ["hello"]
-
-
-def test_cancel_keeps_what_other_calls_of_the_turn_have_brought():
-    done = threading.Event()
-    waits = threading.Event()
-
-    @tool(read_only=True)
-    def quick() -> str:
-        """Quick."""
-        return "here"
-
-    @tool
-    async def slow() -> str:
-        """Slow."""
-        waits.set()
-        await asyncio.Event().wait()
-        return ""
-
-    agent = scripted("FUNCTION_CALL: quick()\nFUNCTION_CALL: slow()", "Fine.", tools=[quick, slow])
-
-    async def go():
-        async with aclosing(agent.stream("go", thread="t")) as events:
-            async for event in events:
-                if isinstance(event, ToolFinished):
-                    done.set()
-                if done.is_set() and waits.is_set():
-                    agent.cancel("t")
-                if isinstance(event, RunFinished):
-                    return event.result
-        return None
-
-    result = asyncio.run(asyncio.wait_for(go(), PATIENCE))
-    assert result.stop == "cancelled"
-    assert [(call.name, call.result) for call in result.calls] == [("quick", "here")]
-    assert [message.content for message in result.messages[2:]] == [
-        "here",
-        "Stopped before it finished; whether it took effect is unknown.",
-    ]
-    assert agent.run("and now?", thread="t").text == "Fine."
-
-
-def test_cancel_says_whether_there_was_anything_to_cancel():
-    agent = scripted("Hi.")
-    assert not agent.cancel("t")
-    agent.run("hello", thread="t")
-    assert not agent.cancel("t")
-
-
-def test_a_run_that_has_answered_before_it_could_be_cancelled_has_answered():
-    agent = scripted(lambda request: "Hi." if agent.cancel("t") else "?", "Hello again.")
-
-    async def go():
-        # The run is over its last await when the cancellation arrives, or it is cancelled: both are in order.
-        return await agent.arun("hello", thread="t")
-
-    result = asyncio.run(asyncio.wait_for(go(), PATIENCE))
-    assert result.stop == "cancelled"
-    assert agent.run("hello", thread="t").text == "Hello again."
+    assert asyncio.run(asyncio.wait_for(late(), PATIENCE)).text == "Two."
 
 
 # --- when the model cannot be asked ---------------------------------------------------------------------
@@ -478,65 +299,3 @@ def test_a_backend_that_gives_up_by_itself_is_no_limit_of_the_run():
 
     with pytest.raises(BackendTimeout):
         Agent(Gemma(Impatient([]))).run("hello")
-
-
-# --- what can be said -----------------------------------------------------------------------------------
-
-FORMS = {
-    "text": "hi",
-    "message": HumanMessage("hi"),
-    "list of messages": [HumanMessage("hi")],
-    "tuple of messages": (HumanMessage("hi"),),
-    "role and text": [("user", "hi")],
-    "one role and text": ("human", "hi"),
-    "dict": [{"role": "user", "content": "hi"}],
-    "one dict": {"role": "user", "content": "hi"},
-    "list of texts": ["hi"],
-    "blocks": [HumanMessage([{"type": "text", "text": "hi"}])],
-    "block texts": [{"role": "user", "content": [{"type": "text", "text": "h"}, {"type": "text", "text": "i"}]}],
-}
-
-
-@pytest.mark.parametrize("said", FORMS.values(), ids=FORMS)
-def test_messages_are_taken_in_every_form_of_langchain(said):
-    agent = scripted("Hello.")
-    agent.run(said)
-    assert prompts(agent) == [["hi"]]
-
-
-def test_a_conversation_from_elsewhere_is_taken_whole():
-    agent = scripted("Ann.")
-    agent.run([SystemMessage("Be brief."), HumanMessage("I am Ann."), AIMessage("Hi."), HumanMessage("Who am I?")])
-    assert prompts(agent) == [["Be brief.\n\nI am Ann.", "Hi.", "Who am I?"]]
-
-
-NO_MESSAGES = {
-    "nothing": [],
-    "blank": "  \n",
-    "none": None,
-    "bytes": b"hi",
-    "number": 5,
-    "unknown role": [{"role": "owner", "content": "hi"}],
-    "a state": {"messages": [("user", "hi")]},
-    "two texts": ("hello", "world"),
-    "image": [HumanMessage([{"type": "image_url", "image_url": "x"}])],
-    "removal of nothing": [RemoveMessage(id="zz"), HumanMessage("hi")],
-}
-
-
-@pytest.mark.parametrize("said", NO_MESSAGES.values(), ids=NO_MESSAGES)
-def test_what_cannot_be_said_is_refused_and_the_thread_stays_usable(said):
-    agent = scripted("One.", "Two.")
-    agent.run("a", thread="t")
-    with pytest.raises(AgentError) as caught:
-        agent.run(said, thread="t")
-    assert "\n" not in str(caught.value)
-    assert agent.run("b", thread="t").text == "Two."
-    assert len(agent.history("t")) == 4
-
-
-def test_a_message_can_be_taken_back():
-    agent = scripted("One.", "Two.")
-    first = agent.run("secret", thread="t").messages[0]
-    agent.run([RemoveMessage(id=first.id), HumanMessage("b")], thread="t")
-    assert [message.content for message in agent.history("t")] == ["One.", "b", "Two."]

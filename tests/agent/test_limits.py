@@ -166,3 +166,8 @@ def test_time_and_tokens_may_be_unbounded():
 )
 def test_integers_beyond_64_bits_cannot_be_stored(value, fits):
     assert storable(value) is fits
+
+
+def test_what_was_said_in_a_reply_that_was_asked_for_again_is_no_partial_answer():
+    result = scripted("I am sure:\nFUNCTION_CALL: ad(n=1)", "FUNCTION_CALL: add(n=1)", tools=[add], steps=1).run("go")
+    assert (result.text, result.stop) == ("", "limit")

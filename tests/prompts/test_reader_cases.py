@@ -3,8 +3,8 @@
 A case is one JSON line: `output` (what the model wrote), `tools` (a set of `tests/data/toolsets.json`),
 `stop`, and what is expected: `calls`, `text` (stripped; null for none), `errors` (`kind`, `tool`). Of text
 and errors, what is left out is open: there the contract allows more than one answer. `point` says where the
-case is from: 13.n is a point of the readers' contract, 9.n a failure seen in the wild, 8 a convention, 10 a
-defect of other readers.
+case is from: 13.n is a point of the readers' contract and 9.n a failure seen in the wild, both numbered as in
+`docs/reading.md`; 8 is a convention, 10 a defect of other readers.
 """
 
 from __future__ import annotations

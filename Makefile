@@ -1,0 +1,45 @@
+# `make demo` shows it at work, `make test` passes the everyday tests; each sets up what it needs first.
+# The lines below are plain commands: run them by hand where there is no make.
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+# The installed package is a tree of links to the files that there were: one more file, or other dependencies,
+# mean installing again.
+INSTALLED := build/installed-$(shell { cat pyproject.toml; find agent tools prompts -type f ! -name '*.pyc' | \
+	LC_ALL=C sort; } | cksum | cut -d ' ' -f 1)
+
+.PHONY: setup demo test long lint bench
+.DELETE_ON_ERROR:
+
+setup: $(INSTALLED)
+
+demo: setup
+	.venv/bin/gemmagraph run --tools examples/ops/tools.py "how full is the disk?"
+
+test: setup
+	.venv/bin/python -m pytest
+
+long: setup
+	.venv/bin/python -m pytest -m long
+
+lint: setup
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+bench: setup benchmarks/.venv/pyvenv.cfg
+	benchmarks/.venv/bin/python benchmarks/run.py
+
+.venv/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "gemmagraph needs Python 3.11 or newer: make PYTHON=/path/to/it $(MAKECMDGOALS)"; exit 1; } >&2
+	$(PYTHON) -m venv .venv
+
+$(INSTALLED): .venv/pyvenv.cfg
+	.venv/bin/python -m pip install --quiet -e ".[dev]" --config-settings editable_mode=strict
+	@rm -f build/installed-*
+	@touch $@
+
+benchmarks/.venv/pyvenv.cfg: benchmarks/requirements.txt pyproject.toml
+	$(PYTHON) -m venv --clear benchmarks/.venv
+	benchmarks/.venv/bin/python -m pip install --quiet -e . -r benchmarks/requirements.txt

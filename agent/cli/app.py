@@ -1,0 +1,64 @@
+"""`gemmagraph` itself: the group of commands, and the outermost door, where an error becomes one sentence.
+
+Whoever asks for help waits for every import, so the files with commands import click only; the rest is
+imported inside the commands.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+import traceback
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from gemmagraph import __version__
+from gemmagraph.cli.options import DEBUG, INTERRUPTED, debug_option
+from gemmagraph.cli.talk import chat, run
+from gemmagraph.cli.terminal import plain, sentence
+from gemmagraph.cli.texts import parse, render
+
+
+class Door(click.Group):
+    """What no command has dealt with ends here."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError):  # somebody put another kind of stream there
+                stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may be ASCII
+        with suppress(AttributeError):
+            sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # as above
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+            ctx.exit(INTERRUPTED)
+        except Exception as exc:  # the outermost door
+            if isinstance(exc, OSError) and exc.errno == errno.EPIPE:
+                raise  # whoever read our output has left: click ends it quietly
+            if ctx.meta.get(DEBUG):
+                click.echo(plain(traceback.format_exc()), err=True)
+            click.echo(f"Error: {sentence(exc)}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=Door, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="gemmagraph %(version)s")
+@debug_option
+def main() -> None:
+    """Tools for Google's open Gemma models, on any server.
+
+    Without -m the model is the one that GEMMAGRAPH_MODEL names, else a Gemma on a reachable Ollama, else the
+    built-in matcher, which is no language model and calls read-only tools only.
+    """
+
+
+for command in (run, chat, render, parse):
+    main.add_command(command)

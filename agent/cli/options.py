@@ -1,0 +1,63 @@
+"""The options that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEBUG = "gemmagraph.debug"
+"""In a context's `meta`: whether errors are shown with their traceback."""
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
+
+def _note_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    ctx.meta[DEBUG] = ctx.meta.get(DEBUG, False) or value
+
+
+def debug_option(command: F) -> F:
+    return click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        callback=_note_debug,
+        envvar="GEMMAGRAPH_DEBUG",
+        help="Show the traceback of an error.",
+    )(command)
+
+
+def tools_option(command: F) -> F:
+    return click.option(
+        "--tools",
+        "sources",
+        multiple=True,
+        metavar="FILE.py|MODULE",
+        help="Tools: what __all__ of the file lists, else its Tools and public functions. May be repeated.",
+    )(command)
+
+
+def model_options(command: F) -> F:
+    """`-m`, `--notation`, `--system`: what a prompt depends on."""
+    for option in (
+        click.option("--system", default="", metavar="TEXT", help="What the assistant is and how it should behave."),
+        click.option("--notation", metavar="NAME", help="How calls are written; by default as the model does best."),
+        click.option("-m", "--model", metavar="MODEL", help="For example ollama:gemma3:4b, or builtin."),
+    ):
+        command = option(command)
+    return command
+
+
+def session_options(command: F) -> F:
+    """What a session needs to know: the fields of `Wanted`, and `verbose`."""
+    for option in (
+        click.option("-v", "--verbose", is_flag=True, help="Show prompt, raw reply, tokens and time of each step."),
+        click.option("--base-url", metavar="URL", help="Where the model server is."),
+        model_options,
+        tools_option,
+    ):
+        command = option(command)
+    return command

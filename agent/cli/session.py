@@ -1,0 +1,137 @@
+"""An agent with a terminal: made from the options of a command, asked turn by turn."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import logging
+from contextlib import ExitStack, aclosing, redirect_stdout, suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from gemmagraph.agent import Agent
+from gemmagraph.backends.ollama_words import PORT
+from gemmagraph.choice import choose_model
+from gemmagraph.cli.approving import Person
+from gemmagraph.cli.display import Display
+from gemmagraph.cli.terminal import Terminal
+from gemmagraph.cli.toolfiles import load_tools
+from gemmagraph.errors import GemmagraphError
+from gemmagraph.events import ApprovalAsked, RunFinished
+from gemmagraph.limits import Limits
+from gemmagraph.model import Gemma
+from gemmagraph.run import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line says of an agent."""
+
+    sources: tuple[str, ...] = ()
+    """Files and modules with tools."""
+    model: str | None = None
+    notation: str | None = None
+    system: str = ""
+    base_url: str | None = None
+
+
+class Session:
+    """A context manager: connections end with it.
+
+    Raises:
+        GemmagraphError: tools, model or notation cannot be used.
+    """
+
+    def __init__(
+        self, wanted: Wanted, *, verbose: bool = False, debug: bool = False, holds_answer: bool = False
+    ) -> None:
+        self._wanted = wanted
+        self._looks = {"verbose": verbose, "debug": debug, "holds_answer": holds_answer}
+        self.debug = debug
+        self._stack = ExitStack()
+        self.terminal = Terminal()
+
+    def __enter__(self) -> Self:
+        # A bug in a tool is shown by the display, not by the logging of last resort.
+        logging.getLogger("gemmagraph").addHandler(logging.NullHandler())
+        with self._stack as stack:
+            tools = load_tools(self._wanted.sources)
+            # What tools print is no part of the answer.
+            stack.enter_context(redirect_stdout(self.terminal.printed()))
+            self._runner = stack.enter_context(asyncio.Runner())
+            self.name, why = self._runner.run(self._chosen())
+            gemma = Gemma(self.name, base_url=self._wanted.base_url, notation=self._wanted.notation)
+            person = Person(self.terminal, {tool.name: tool for tool in tools}) if self.terminal.asks else None
+            self.agent = Agent(
+                gemma,
+                tools,
+                instructions=self._wanted.system,
+                approve=person,
+                # With somebody there, Ctrl-C is the limit, and an answer may take a person longer than a run may.
+                limits=Limits(wall_time=None) if person else None,
+            )
+            self._person = person
+            self.display = Display(self.terminal, gemma.model, **self._looks)
+            self._introduce(gemma, why)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._stack:
+            try:
+                self._runner.run(self.agent.aclose())
+            except GemmagraphError:
+                if error is None:  # else the first failure is the one to see
+                    raise
+
+    def take(self, said: str, thread: str | None = None) -> Result:
+        """One turn, shown as it happens.
+
+        Raises:
+            GemmagraphError: the model could not be asked.
+            KeyboardInterrupt: the person stopped it; it has ended.
+        """
+        self.display.begin()
+        try:
+            return self._runner.run(self._take(said, thread))
+        finally:
+            self.display.end()
+
+    async def _take(self, said: str, thread: str | None) -> Result:
+        ticking = asyncio.create_task(self.display.tick())
+        try:
+            async with aclosing(self.agent.stream(said, thread=thread, user=_user())) as events:
+                async for event in events:
+                    self.display.show(event)
+                    if isinstance(event, ApprovalAsked) and self._person is not None:
+                        self._person.ask(event.approval)
+                    if isinstance(event, RunFinished):
+                        return event.result
+        finally:
+            ticking.cancel()
+        raise AssertionError("a run ends with its result")
+
+    async def _chosen(self) -> tuple[str, str]:
+        if self._wanted.model:
+            return self._wanted.model, ""
+        return await choose_model(self._wanted.base_url)
+
+    def _introduce(self, gemma: Gemma, why: str) -> None:
+        facts = [gemma.name.removesuffix(f" at http://127.0.0.1:{PORT}")]
+        if not gemma.backend.read_only_tools:
+            facts += [gemma.notation.name, f"{gemma.context:,} tokens of context"]
+        self.terminal.note(" · ".join(facts), indent=0)
+        if why:
+            self.terminal.note(why, "dim")
+        kept = [tool.name for tool in self.agent.tools.values() if not tool.read_only]
+        if gemma.backend.read_only_tools and kept:
+            self.terminal.note(f"Left out, as they are not marked read-only: {', '.join(kept)}.", "yellow")
+
+
+def _user() -> str | None:
+    with suppress(OSError, KeyError, ImportError):  # a container may run us as nobody in particular
+        return f"local:{getpass.getuser()}"
+    return None

@@ -1,0 +1,229 @@
+"""The terminal: where answers and everything else are written to, and questions are read from.
+
+What models, tools and servers say is shown without the characters that move the cursor, change colours or
+turn the direction of text.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import sys
+import textwrap
+import threading
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from typing import Final, Literal, TextIO, TypeAlias, cast
+
+import click
+
+from gemmagraph.prompts.errors import GemmagraphError
+
+Style: TypeAlias = Literal["", "dim", "bold", "red", "yellow"]
+
+_ACTIVE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but tab and line end, bidirectional overrides, and surrogates, which have no encoding."""
+_ERASE: Final = "\r\x1b[2K"
+_NOT_A_TERMINAL: Final = 100
+"""Columns, where nobody says."""
+
+
+def plain(text: str) -> str:
+    """`text` without a character that acts on a terminal: each stands there as its JSON escape, so that JSON
+    stays the same JSON."""
+    return _ACTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\r", ""))
+
+
+def one_line(text: str) -> str:
+    return " ".join(plain(text).split())
+
+
+def sentence(error: Exception) -> str:
+    """An error for a person."""
+    if isinstance(error, GemmagraphError):
+        return one_line(str(error))
+    return one_line(f"This should not happen: {type(error).__name__}: {error}. --debug shows where.")
+
+
+def width_of(text: str) -> int:
+    """Columns that `text` takes."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def shortened(text: str, columns: int) -> str:
+    """`text`, cut with `…` if it takes more than `columns`."""
+    if width_of(text) <= columns:
+        return text
+    kept = text[: max(columns - 1, 0)]
+    while kept and width_of(kept) > columns - 1:
+        kept = kept[:-1]
+    return f"{kept}…"
+
+
+class Terminal:
+    """Standard output is for answers, standard error for everything else. Often both are the same screen."""
+
+    def __init__(self) -> None:
+        self.out = sys.stdout
+        self.err = sys.stderr
+        self.streams = self.out.isatty()
+        """Whether somebody sees the answer come. What went into a file or a pipe could not be taken back."""
+        self.asks = sys.stdin.isatty() and self.err.isatty()
+        """Whether there is somebody to ask, who sees the question."""
+        self.edits = self.asks and self.streams
+        """Whether lines are read with an editor."""
+        self._rewrites = self.err.isatty() and os.environ.get("TERM") != "dumb"
+        self._coloured = self._rewrites and not os.environ.get("NO_COLOR")
+        self._open = False
+        """Whether the cursor stands behind a piece of the answer."""
+        self._status = False
+
+    @property
+    def columns(self) -> int:
+        try:
+            return max(os.get_terminal_size(self.err.fileno()).columns, 20)
+        except (OSError, ValueError):
+            return _NOT_A_TERMINAL
+
+    def line(self, text: str = "", style: Style = "") -> None:
+        """A line, or several, on standard error."""
+        self.settle()
+        self.err.write(f"{self._styled(plain(text), style)}\n")
+        self.err.flush()
+
+    def note(self, text: str, style: Style = "", indent: int = 2) -> None:
+        """A sentence on standard error, indented, and broken between words where the terminal ends."""
+        space = " " * indent
+        width = self.columns if self._rewrites else sys.maxsize
+        self.line(textwrap.fill(one_line(text), width, initial_indent=space, subsequent_indent=space), style)
+
+    def printed(self) -> TextIO:
+        """Standard output for what runs beside us: tools may print, but not into the answer."""
+        return cast(TextIO, _Printed(self))
+
+    def answer(self, text: str) -> None:
+        """A piece of the answer."""
+        self._clear_status()
+        self.out.write(plain(text))
+        self.out.flush()
+        self._open = not text.endswith("\n") if text else self._open
+
+    def status(self, text: str) -> None:
+        """What is going on, until something else is written; only where it can be taken away again."""
+        if self._rewrites and not self._open:
+            shown = shortened(one_line(text), self.columns - 1)
+            self.err.write(f"{_ERASE}{self._styled(shown, 'dim')}")
+            self.err.flush()
+            self._status = True
+
+    def settle(self) -> None:
+        """Puts the cursor at the start of an empty line."""
+        self._clear_status()
+        if self._open:
+            self.out.write("\n")
+            self.out.flush()
+            self._open = False
+
+    def read(self, prompt: str, prefill: str = "") -> str | None:
+        """A line that the person enters, None at the end of the input. Ctrl-C raises KeyboardInterrupt, also
+        inside an event loop.
+
+        Args:
+            prompt: What is asked.
+            prefill: What stands there already to be edited, where lines can be edited.
+        """
+        self.settle()
+        with _interruptible():
+            if not self.edits:
+                self.err.write(plain(prompt) if self.asks else "")
+                self.err.flush()
+                line = sys.stdin.readline()
+                return line.removesuffix("\n") if line else None
+            try:
+                with redirect_stdout(self.out), _prefilled(plain(prefill)):
+                    return input(plain(prompt))
+            except (EOFError, KeyboardInterrupt) as exc:
+                self.line()
+                if isinstance(exc, EOFError):
+                    return None
+                raise
+
+    def forget_typed(self) -> None:
+        """What was typed before a question was seen is no answer to it."""
+        if self.asks:
+            with suppress(ImportError, OSError):
+                import termios
+
+                termios.tcflush(sys.stdin, termios.TCIFLUSH)
+
+    def _clear_status(self) -> None:
+        if self._status:
+            self.err.write(_ERASE)
+            self.err.flush()
+            self._status = False
+
+    def _styled(self, text: str, style: Style) -> str:
+        if not (self._coloured and style and text):
+            return text
+        if style in ("dim", "bold"):
+            return click.style(text, dim=style == "dim" or None, bold=style == "bold" or None)
+        return click.style(text, fg=style)
+
+
+class _Printed(io.TextIOBase):
+    """Whole lines on standard error."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._kept = ""
+
+    def write(self, text: str) -> int:
+        self._kept += text
+        if "\n" in text:
+            self.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        text, self._kept = self._kept, ""
+        if text:
+            self._terminal.settle()
+            self._terminal.err.write(text)
+        self._terminal.err.flush()
+
+    def writable(self) -> bool:
+        return True
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Inside asyncio Ctrl-C only sets a flag, and whoever waits for a key never sees it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _prefilled(text: str) -> Iterator[None]:
+    try:
+        import readline
+    except ImportError:  # Windows has none
+        yield
+        return
+    readline.set_auto_history(False)  # an answer to a question is no line to come back to
+    readline.set_startup_hook(lambda: readline.insert_text(text))
+    try:
+        yield
+    finally:
+        readline.set_startup_hook(None)

@@ -1,0 +1,79 @@
+"""What stands behind a call that a prefix introduced: another call, the rest of an expression, or text again."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from gemmagraph.prompts import spelling
+from gemmagraph.prompts.bodies import NAME
+from gemmagraph.prompts.scan import TURN_ENDS, turn_end_at
+from gemmagraph.prompts.toolset import Toolset
+
+Behind: TypeAlias = Literal["open", "calls", "follow", "conditional", "dropped"]
+"""Nothing that belongs to the call; another call; an expression around it; a rest of the line that means nothing."""
+
+_LONGEST_LINE = 300
+"""Characters of a line that are waited for to see whether it is an expression."""
+
+
+def behind_prefix(text: str, pos: int, final: bool, tools: Toolset, bad: bool) -> tuple[Behind, int]:
+    """What follows at `pos` on a call of a prefix (`bad`: one that must not run), and where that ends.
+
+    "open": show the text from `pos` again, with more behind it.
+    """
+    start = next_call(text, pos, final, tools)
+    if start is None:
+        return "open", pos
+    if start >= 0:
+        return "follow", pos
+    gap = spelling.BETWEEN.match(text, pos)
+    after = gap.end() if gap else pos
+    if not final and text[after:] == "/":
+        return "open", pos
+    if text.startswith(("#", "//"), after):  # a comment
+        return "dropped", pos
+    named = NAME.match(text, after)
+    if named and named.group() == "if" and "\n" not in text[pos:after]:
+        return _conditional(text, pos, after, final)
+    if bad and text[pos : pos + 1] in (",", ")", "]", "}"):
+        return "dropped", pos
+    left_over = spelling.LEFT_OVER.match(text, pos) if final or "\n" in text[pos : pos + 60] else None
+    if not final and len(text) - pos < 60 and not left_over and spelling.LEFT_OVER_MAY_COME.fullmatch(text, pos):
+        return "open", pos
+    closing = left_over or spelling.CLOSING_DECORATION.match(text, pos)
+    return "calls", closing.end() if closing else pos
+
+
+def next_call(text: str, pos: int, final: bool, tools: Toolset) -> int | None:
+    """Where another call to a declared tool begins behind a gap at `pos`; -1 if none does; None if the text is too
+    short to tell."""
+    if not final and spelling.BETWEEN_MAY_GO_ON.fullmatch(text, pos):
+        return None
+    gap = spelling.BETWEEN.match(text, pos)
+    after = gap.end() if gap else pos
+    named = NAME.match(text, after)
+    begins = named and spelling.OPENING_BRACKET.match(text, named.end()) and tools.resolve(named.group())
+    return after if begins else -1
+
+
+def behind_call(
+    text: str, pos: int, final: bool, follows: bool
+) -> tuple[Literal["open", "calls", "follow", "text"], int]:
+    """Whether a call in the middle of a text is one: only if its line ends behind it, or another follows."""
+    gap = spelling.CLOSING_DECORATION.match(text, pos)
+    after = gap.end() if gap else pos
+    if not final and (after == len(text) or turn_end_at(text, after, False) is None):
+        return "open", pos
+    if follows and text[after : after + 1] in (",", ";"):
+        return "follow", after
+    if after == len(text) or text[after] == "\n" or text.startswith(TURN_ENDS, after):
+        return ("follow" if follows else "calls"), after
+    return "text", pos
+
+
+def _conditional(text: str, pos: int, at: int, final: bool) -> tuple[Behind, int]:
+    """`if` stands behind a call: with an `else` in the same line it is an expression, else the text goes on."""
+    line, newline, _ = text[at : at + _LONGEST_LINE].partition("\n")
+    if not newline and not final and len(line) < _LONGEST_LINE:
+        return "open", pos
+    return ("conditional", at + len(line)) if " else " in line else ("calls", pos)

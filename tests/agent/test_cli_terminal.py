@@ -1,0 +1,359 @@
+"""`gemmagraph run` and `gemmagraph chat` on a terminal, and `chat` with piped input.
+
+The terminal is a pseudo-terminal: keys go in, Ctrl-C included, and what a person would see comes out.
+"""
+
+import json
+import os
+import re
+import select
+import stat
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gemmagraph.cli import main
+
+LONGEST = 30.0
+"""Seconds that anything here may take."""
+CTRL_C, CTRL_D = "\x03", "\x04"
+QUESTION = "Run it? [y]es [n]o [e]dit [w]hy"
+
+ON_THE_TERMINAL = """
+import os, runpy, sys
+os.login_tty(0)
+sys.argv[0] = "gemmagraph"
+runpy.run_module("gemmagraph", run_name="__main__")
+"""
+TOOLS = '''
+import time
+from gemmagraph import tool
+
+done = []
+
+@tool(destructive=True)
+def delete(path: str) -> str:
+    """Delete a file."""
+    done.append(path)
+    return f"deleted so far: {done}"
+
+@tool(read_only=True)
+def look(at: str) -> str:
+    """Look at something."""
+    return f"{at} is fine"
+
+@tool
+def wait() -> str:
+    """Take long."""
+    time.sleep(60)
+    return "waited"
+'''
+
+
+class Screen:
+    """A command on a pseudo-terminal."""
+
+    def __init__(self, args: tuple[str, ...], home: Path, columns: int) -> None:
+        self._keys, theirs = os.openpty()
+        termios.tcsetwinsize(self._keys, (40, columns))
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", ON_THE_TERMINAL, *args],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            cwd=home,
+            env=os.environ | {"TERM": "xterm", "NO_COLOR": "1", "HOME": str(home), "XDG_DATA_HOME": str(home)},
+        )
+        os.close(theirs)
+        self._latest = time.monotonic() + LONGEST
+        self.raw = ""
+        self._seen = 0
+
+    @property
+    def text(self) -> str:
+        """All that came, without escape sequences and the lines that were taken back."""
+        lines = self.raw.replace("\r\n", "\n").split("\n")
+        kept = (re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", line.rpartition("\x1b[2K")[2]) for line in lines)
+        return "\n".join(kept).replace("\r", "")
+
+    def until(self, *words: str) -> None:
+        """Waits until these words have come, one after the other, behind those that were waited for before."""
+        for word in words:
+            while (at := self.text.find(word, self._seen)) < 0:
+                if not self._more():
+                    raise AssertionError(f"{word!r} did not come; there is:\n{self.text}")
+            self._seen = at + len(word)
+
+    def glimpse(self, words: str) -> None:
+        """Waits until these words have been there, be it for a moment."""
+        while words not in self.raw:
+            if not self._more():
+                raise AssertionError(f"{words!r} did not come; there is:\n{self.text}")
+
+    def keys(self, keys: str) -> None:
+        os.write(self._keys, keys.encode())
+
+    def end(self) -> int:
+        """Waits for the end; returns the exit code."""
+        while self._more():
+            pass
+        return self._process.wait(max(self._latest - time.monotonic(), 1))
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._keys)
+
+    def _more(self) -> bool:
+        ready, _, _ = select.select([self._keys], [], [], max(self._latest - time.monotonic(), 0))
+        if not ready:
+            raise AssertionError(f"Nothing more came in {LONGEST:g} s; there is:\n{self.text}")
+        try:
+            came = os.read(self._keys, 65536)
+        except OSError:  # Linux says so when the other side is closed
+            came = b""
+        self.raw += came.decode(errors="replace")
+        return bool(came)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Callable[..., list[str]]:
+    """`files(*steps)`: the options for these tools and a model that says these steps."""
+
+    def written(*steps: object) -> list[str]:
+        (tmp_path / "tools.py").write_text(TOOLS)
+        script = tmp_path / "script.jsonl"
+        script.write_text("".join(json.dumps(step) + "\n" for step in steps))
+        return ["--tools", "tools.py", "-m", "scripted:script.jsonl"]
+
+    return written
+
+
+@pytest.fixture
+def screen(tmp_path: Path) -> Iterator[Callable[..., Screen]]:
+    opened: list[Screen] = []
+
+    def opening(*args: str, columns: int = 100) -> Screen:
+        opened.append(Screen(args, tmp_path, columns))
+        return opened[-1]
+
+    yield opening
+    for each in opened:
+        each.close()
+
+
+def test_text_is_shown_as_it_comes_and_ctrl_c_frees_the_server(ollama, screen) -> None:
+    ollama.plays({"text": "It will never end.", "hang_after": 3})
+    seen = screen("run", "hi", "-m", "ollama:gemma3:4b", "--base-url", ollama.url)
+    seen.until("tokens of context", "It will nev")
+    seen.keys(CTRL_C)
+    seen.until("Stopped.")
+    assert seen.end() == 130
+    assert len(ollama.seen(begun=1, ended=1)["requests"]) == 1
+
+
+def test_a_wait_is_shown_and_taken_back(files, screen) -> None:
+    seen = screen("run", "hi", *files({"text": "Here I am.", "delay": 2.5}))
+    seen.until("Here I am.")
+    assert seen.end() == 0
+    assert re.search(r"script\.jsonl … [12] s", seen.raw)
+    assert "…" not in seen.text
+
+
+def test_ctrl_c_while_a_tool_runs_says_so(files, screen) -> None:
+    seen = screen("run", "hi", *files("FUNCTION_CALL: wait()", "Never."))
+    seen.glimpse("wait() … ")
+    seen.keys(CTRL_C)
+    seen.until("Stopped while wait() ran: what came of it is unknown.")
+    assert seen.end() == 130
+    assert "Traceback" not in seen.text
+
+
+def test_text_that_was_withdrawn_is_marked(files, screen) -> None:
+    seen = screen("run", "hi", *files("It is so.\nFUNCTION_CALL: lok()", "It is not so."))
+    assert seen.end() == 0
+    seen.until("It is so.\n  ↺ the text above is withdrawn, asked again: ", "\nIt is not so.\n")
+
+
+def test_yes_runs_the_call(files, screen) -> None:
+    seen = screen("run", "hi", *files('I will.\nFUNCTION_CALL: delete(path="/a")', "Done."))
+    seen.until('I will.\n  delete(path="/a")\n', QUESTION)
+    seen.keys("y\n")
+    seen.until("0.0 s   deleted so far: ['/a']\n", "Done.")
+    assert seen.end() == 0
+    assert seen.text.count("delete(path=") == 1
+
+
+def test_no_tells_the_model_why(files, screen) -> None:
+    seen = screen(
+        "run", "hi", *files('FUNCTION_CALL: delete(path="/a")', {"text": "I see.", "expect": "it is in use"})
+    )
+    seen.until(QUESTION)
+    seen.keys("n it is in use\n")
+    seen.until("Not run: a person refused it: it is in use", "I see.")
+    assert seen.end() == 0
+
+
+def test_why_tells_the_reason_and_asks_again(files, screen) -> None:
+    seen = screen("run", "hi", *files('FUNCTION_CALL: delete(path="/a")', "Done."))
+    seen.until(QUESTION)
+    seen.keys("w\n")
+    seen.until(
+        "You are asked because delete is marked destructive.", "delete says of itself: Delete a file.", QUESTION
+    )
+    seen.keys("what?\n")
+    seen.until("y runs it as it stands.", QUESTION)
+    seen.keys("y\n")
+    assert seen.end() == 0
+
+
+def test_edit_changes_the_call_and_is_checked(files, screen) -> None:
+    seen = screen("run", "hi", *files('FUNCTION_CALL: delete(path="/a")', "Done."))
+    clear = "\x15"  # Ctrl-U
+    for typed, answer in (
+        ("", "Not changed: they are the same."),
+        (f"{clear}no json", "Not changed: this is no JSON"),
+        (f"{clear}[1]", "Not changed: write them as a JSON object."),
+        (clear + '{"pth": "/b"}', 'Not changed: delete: there is no argument "pth"'),
+    ):
+        seen.until(QUESTION)
+        seen.keys("e\n")
+        seen.until('Arguments: {"path": "/a"}')
+        seen.keys(f"{typed}\n")
+        seen.until(answer)
+    seen.until(QUESTION)
+    seen.keys("e\n")
+    seen.until("Arguments: ")
+    seen.keys(f'{clear}{{"path": "/b"}}\n')
+    seen.until("deleted so far: ['/b']", "Done.")
+    assert seen.end() == 0
+
+
+def test_each_call_of_a_turn_is_asked_for(files, screen) -> None:
+    calls = 'FUNCTION_CALL: delete(path="/a")\nFUNCTION_CALL: look(at="b")\nFUNCTION_CALL: delete(path="/c")'
+    seen = screen("run", "hi", *files(calls, "Done."))
+    seen.until('delete(path="/a")', QUESTION)
+    seen.keys("n\n")
+    seen.until('delete(path="/c")', QUESTION)
+    seen.keys("y\n")
+    assert seen.end() == 0
+    assert "deleted so far: ['/c']" in seen.text
+    assert "Not run: a person refused it." in seen.text
+
+
+def test_what_was_typed_before_the_question_is_no_answer(files, screen) -> None:
+    ahead = {"text": 'FUNCTION_CALL: delete(path="/a")', "delay": 1.5}
+    seen = screen("run", "hi", *files(ahead, {"text": "I see.", "expect": "refused"}))
+    seen.until("tokens of context")
+    seen.keys("y\n")
+    seen.until(QUESTION)
+    seen.keys("n\n")
+    seen.until("I see.")
+    assert seen.end() == 0
+
+
+@pytest.mark.parametrize(("keys", "code"), [(CTRL_C, 130), (CTRL_D, 0)])
+def test_ctrl_c_at_a_question_stops_it_all_and_ctrl_d_refuses(files, screen, keys: str, code: int) -> None:
+    seen = screen("run", "hi", *files('FUNCTION_CALL: delete(path="/a")', {"text": "I see.", "expect": "nobody"}))
+    seen.until(QUESTION)
+    seen.keys(keys)
+    assert seen.end() == code
+    assert "deleted" not in seen.text
+    assert ("Stopped." in seen.text) == (keys == CTRL_C)
+
+
+def test_a_narrow_terminal_is_not_overrun(files, screen) -> None:
+    call = f'FUNCTION_CALL: look(at="{"far away " * 20}")'
+    seen = screen("run", "hi", *files(call, 'FUNCTION_CALL: look(at="b")', "Done."), columns=40)
+    assert seen.end() == 0
+    assert max(map(len, seen.text.split("\n"))) <= 40
+    seen.until("  look(at=", "…\n    0.0 s", '\n  look(at="b") ')
+
+
+def test_ctrl_c_stops_the_answer_and_not_the_chat(files, screen) -> None:
+    seen = screen("chat", *files("FUNCTION_CALL: wait()", {"text": "Here again.", "expect": "second"}))
+    seen.until("/help shows the commands", "> ")
+    seen.keys("first\n")
+    seen.glimpse("wait() … ")
+    seen.keys(CTRL_C)
+    seen.until("Stopped while wait() ran", "> ")
+    seen.keys("second\n")
+    seen.until("Here again.", "> ")
+    seen.keys(CTRL_C)
+    seen.until("Ctrl-C again or Ctrl-D leaves.", "> ")
+    seen.keys(CTRL_C)
+    assert seen.end() == 0
+
+
+def test_a_chat_has_commands_and_ends_with_ctrl_d(files, screen) -> None:
+    seen = screen("chat", *files("Hello.", {"text": "Fresh.", "expect": "news"}))
+    seen.until("> ")
+    for typed, answer in (
+        ("/help", "/verbose  shows prompts and raw replies"),
+        ("/tools", "delete(path: string)   [asks first]\n    Delete a file.\n"),
+        ("hi", "Hello."),
+        ("/reset", "A new conversation."),
+        ("/verbos", "There is no command /verbos. Did you mean /verbose?"),
+        ("/verbose", "Prompts and raw replies are shown."),
+        ("news?", "── step 1: prompt ──\nuser:\n"),
+    ):
+        seen.keys(f"{typed}\n")
+        seen.until(typed, answer, "\n> ")
+    assert "  hi\n" not in seen.text.partition("step 1: prompt")[2]
+    seen.keys(CTRL_D)
+    assert seen.end() == 0
+
+
+def test_a_chat_remembers_lines_in_a_file_of_the_persons_own(files, screen, tmp_path: Path) -> None:
+    seen = screen("chat", *files('FUNCTION_CALL: delete(path="/a")', "Hello."))
+    seen.until("> ")
+    seen.keys("a line to keep\n")
+    seen.until(QUESTION)
+    seen.keys("n\n")
+    seen.until("Hello.", "> ")
+    seen.keys("/quit\n")
+    assert seen.end() == 0
+    name = "Library/Application Support/gemmagraph" if sys.platform == "darwin" else "gemmagraph"
+    history = tmp_path / name / "chat_history"
+    assert stat.S_IMODE(history.stat().st_mode) == 0o600
+    assert [line for line in history.read_text().splitlines() if not line.startswith("_H")] == [
+        "a line to keep",
+        "/quit",
+    ]
+    again = screen("chat", *files("Not asked."))
+    again.until("> ")
+    again.keys("\x1b[A\x1b[A")
+    again.until("a line to keep")
+
+
+@pytest.fixture
+def piped(files, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
+    monkeypatch.chdir(tmp_path)
+
+    def talked(lines: str, *steps: object) -> Result:
+        return CliRunner().invoke(main, ["chat", *files(*steps)], input=lines)
+
+    return talked
+
+
+def test_a_piped_chat_answers_line_by_line_and_remembers(piped) -> None:
+    done = piped("My name is Ann.\n\n/reset\nhi", "Hello, Ann.", {"text": "Fresh.", "expect": "hi"})
+    assert (done.exit_code, done.stdout) == (0, "Hello, Ann.\nFresh.\n")
+
+
+def test_a_piped_chat_goes_on_after_an_error_and_ends_with_code_1(piped) -> None:
+    broken = {"error": {"kind": "ServerError", "message": "The server fell over."}}
+    done = piped("one\ntwo\n", broken, {"text": "Here.", "expect": "one"})
+    assert (done.exit_code, done.stdout) == (1, "Here.\n")
+    assert "Error: The server fell over.\n" in done.stderr
+
+
+def test_a_piped_chat_ends_at_quit_and_a_path_is_no_command(piped) -> None:
+    done = piped("/etc/hosts: what is it?\n/quit\ntwo\n", {"text": "Once.", "expect": "/etc/hosts"})
+    assert (done.exit_code, done.stdout) == (0, "Once.\n")

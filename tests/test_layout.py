@@ -1,0 +1,319 @@
+"""The house rules that a machine can hold: who imports whom, by which door libraries enter, how long things are."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = {"agent": "gemmagraph", "tools": "gemmagraph.tools", "prompts": "gemmagraph.prompts"}
+
+ORDER = """
+    prompts/errors  prompts/messages  prompts/defuse  prompts/turns
+    prompts/formats  prompts/number  prompts/parameters  prompts/verdict  prompts/quickcheck  prompts/complaint
+    prompts/coerce  prompts/example  prompts/faults  prompts/arguments  prompts/schemas  prompts/toolset
+    prompts/escapes  prompts/scan  prompts/notation  prompts/echoes  prompts/literals  prompts/stretch
+    prompts/spelling  prompts/quoting  prompts/outcomes  prompts/bodies  prompts/behind  prompts/blocks
+    prompts/thoughts  prompts/said  prompts/prompted  prompts/wording  prompts/writing  prompts/function_call
+    prompts/json_call  prompts/catalog  prompts/prompt
+
+    tools/errors  tools/context  tools/runtime  tools/results  tools/docstrings  tools/hints  tools/signature
+    tools/tool  tools/langchain  tools/sources  tools/files
+
+    agent/errors  agent/limits  agent/approvals  agent/events
+    agent/backends/base  agent/backends/http  agent/backends/queue
+    agent/backends/ollama_words  agent/backends/ollama
+    agent/backends/matcher/english  agent/backends/matcher/mentions  agent/backends/matcher/params
+    agent/backends/matcher/naming  agent/backends/matcher/filling  agent/backends/matcher/matching
+    agent/backends/builtin  agent/backends/scripted
+    agent/model  agent/convert  agent/run  agent/choice  agent/threads  agent/state  agent/calls  agent/nodes
+    agent/graph  agent/agent
+
+    agent/cli/options  agent/cli/terminal  agent/cli/openai_json  agent/cli/toolfiles  agent/cli/approving
+    agent/cli/display  agent/cli/parse  agent/cli/render  agent/cli/session  agent/cli/once  agent/cli/chat
+    agent/cli/talk  agent/cli/texts  agent/cli/app
+    agent/__main__
+""".split()  # noqa: SIM905
+"""Every module but the `__init__`s, which only gather names. Each imports only from those before it."""
+
+AGAINST_THE_ORDER = {
+    ("agent/events", "agent/run"): "the last event holds the result; for type checkers only",
+    ("tools/tool", "tools/langchain"): "Tool.as_langchain, when it is called",
+    ("agent/cli/app", "agent/__init__"): "the version",
+}
+
+DOORS = {
+    "langgraph": "agent/state agent/nodes agent/graph agent/agent",
+    "langchain_core": "agent/convert agent/state agent/nodes agent/calls tools/langchain",
+    "pydantic": "tools/hints tools/langchain tools/sources",
+    "jsonschema": "prompts/*",
+    "httpx": "agent/backends/*",
+    "ollama": "agent/backends/ollama*",
+    "click": "agent/cli/*",
+    "rich": "agent/cli/*",
+    "typing_extensions": "agent/state",
+}
+"""Where a third-party library may be imported; for type checkers only, it may be anywhere."""
+
+MOST_LINES = 400
+MOST_LINES_OF_A_FUNCTION = 60
+
+
+@dataclass(frozen=True)
+class Import:
+    module: str
+    """In full: `gemmagraph.tools.tool`."""
+    line: int
+    when: Literal["at once", "later", "for types"]
+
+
+@cache
+def files() -> dict[str, Path]:
+    """The modules of the rooms, such as `agent/model`."""
+    found = (file for room in ROOMS for file in (ROOT / room).rglob("*.py"))
+    return {file.relative_to(ROOT).with_suffix("").as_posix(): file for file in sorted(found)}
+
+
+def full_name(module: str) -> str:
+    """`agent/model` as it is imported: `gemmagraph.model`."""
+    room, *rest = module.removesuffix("/__init__").split("/")
+    return ".".join((ROOMS[room], *rest))
+
+
+@cache
+def module_of(name: str) -> str:
+    """`gemmagraph.model` as it lies here: `agent/model`; empty if there is no such module."""
+    return next((module for module in files() if full_name(module) == name), "")
+
+
+@cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text("utf-8"), str(file))
+
+
+def imports(file: Path) -> Iterator[Import]:
+    yield from _imports(parsed(file), "at once")
+
+
+def _imports(node: ast.AST, when: Literal["at once", "later", "for types"]) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (Import(name.name, child.lineno, when) for name in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            origin = "." * child.level + (child.module or "")
+            names = {f"{origin}.{name.name}" for name in child.names}
+            modules = {name if module_of(name) else origin for name in names}
+            yield from (Import(module, child.lineno, when) for module in sorted(modules))
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from _imports(child, "later" if when == "at once" else when)
+        elif isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            yield from _imports(ast.Module(child.body, []), "for types")
+            yield from _imports(ast.Module(child.orelse, []), when)
+        else:
+            yield from _imports(child, when)
+
+
+def none(wrong: list[str]) -> None:
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+def test_every_module_has_its_place_in_the_order() -> None:
+    there = [module for module in files() if not module.endswith("/__init__")]
+    none(
+        [f"{module}.py is not in ORDER" for module in there if module not in ORDER]
+        + [f"{module} is in ORDER, but there is no such file" for module in ORDER if module not in there]
+        + [f"{module} is in ORDER twice" for module in set(ORDER) if ORDER.count(module) > 1]
+    )
+
+
+def test_a_module_imports_only_from_those_before_it() -> None:
+    def place(module: str) -> int:
+        """Of a package: behind all that is in it."""
+        inside = module.removesuffix("__init__")
+        return max((ORDER.index(other) for other in ORDER if other.startswith(inside)), default=-1)
+
+    needed = set()
+    wrong = []
+    for module, file in files().items():
+        for found in imports(file) if module in ORDER else ():
+            other = module_of(found.module)
+            if not other or place(other) < place(module):
+                continue
+            needed.add((module, other))
+            if (module, other) not in AGAINST_THE_ORDER:
+                wrong.append(f"{module}.py:{found.line} imports {found.module}, which comes after it")
+    none(wrong + [f"{pair} need no exception any more" for pair in AGAINST_THE_ORDER.keys() - needed])
+
+
+def test_rooms_import_only_what_lies_below_them() -> None:
+    """Also what only gathers names: a room's `__init__`."""
+    allowed = {"prompts": "prompts/*", "tools": "tools/* prompts/*", "agent": "*"}
+    none(
+        [
+            f"{module}.py:{found.line} imports {found.module}, from a room above"
+            for module, file in files().items()
+            for found in imports(file)
+            if found.module.split(".")[0] == "gemmagraph"
+            and not matches(module_of(found.module), allowed[module.split("/")[0]])
+        ]
+    )
+
+
+def test_the_package_is_always_imported_by_its_full_name() -> None:
+    """`import agent` from the root of the repository would make a second copy of every class."""
+    folders = (*ROOMS, "tests", "examples", "benchmarks")
+    written = [file for folder in folders for file in (ROOT / folder).rglob("*.py") if ".venv" not in file.parts]
+    none(
+        [
+            f"{file.relative_to(ROOT)}:{found.line} imports {found.module}"
+            for file in written
+            for found in imports(file)
+            if found.module.split(".")[0] in ROOMS or (found.module.startswith(".") and file in files().values())
+        ]
+    )
+
+
+def test_libraries_enter_by_their_doors() -> None:
+    ours = {"", "gemmagraph", *sys.stdlib_module_names}  # "": a relative import, refused elsewhere
+    wrong = []
+    for module, file in files().items():
+        for found in imports(file):
+            library = found.module.split(".")[0]
+            if library in ours or found.when == "for types":
+                continue
+            if library not in DOORS:
+                wrong.append(f"{module}.py:{found.line} imports {library}, which has no door")
+            elif not matches(module, DOORS[library]):
+                wrong.append(f"{module}.py:{found.line} imports {library}, which enters by {DOORS[library]}")
+    none(wrong)
+
+
+def test_every_library_with_a_door_is_a_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = {re.split(r"[^\w-]", line, maxsplit=1)[0] for line in project["dependencies"]}
+    none([f"{library} is no dependency" for library in DOORS if library.replace("_", "-") not in declared])
+
+
+def matches(module: str, patterns: str) -> bool:
+    return any(fnmatch(module, pattern) for pattern in patterns.split())
+
+
+def test_files_and_functions_stay_short() -> None:
+    wrong = []
+    for module, file in files().items():
+        lines = len(file.read_text("utf-8").splitlines())
+        if lines > MOST_LINES:
+            wrong.append(f"{module}.py has {lines} lines, more than {MOST_LINES}")
+        for node in ast.walk(parsed(file)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > MOST_LINES_OF_A_FUNCTION:
+                    wrong.append(f"{module}.py:{node.lineno} {node.name} has {length} lines")
+    none(wrong)
+
+
+def test_no_file_shadows_a_room_or_says_nothing() -> None:
+    everything = [path.relative_to(ROOT).as_posix() for room in ROOMS for path in (ROOT / room).rglob("*")]
+    none(
+        [f"{path}: name it by what it does" for path in everything if Path(path).stem.strip("_") == "utils"]
+        + [f"{path} shadows a room" for path in everything if matches(path, "agent/tools* agent/prompts*")]
+        + [f"{path}: tests are no package" for path in (ROOT / "tests").rglob("__init__.py")]
+    )
+
+
+def test_every_folder_of_the_rooms_is_in_the_distribution() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    folders = {file.parent.relative_to(ROOT).as_posix() for file in files().values()}
+    assert sorted(settings["packages"]) == sorted(full_name(f"{folder}/__init__") for folder in folders)
+    none([f"{folder} has no __init__.py" for folder in sorted(folders) if f"{folder}/__init__" not in files()])
+    assert settings["package-dir"] == {name: room for room, name in ROOMS.items()}
+
+
+@pytest.mark.parametrize("room", ["tools", "prompts", "agent/backends"])
+def test_all_names_of_a_room_are_promised(room: str) -> None:
+    package = parsed(files()[f"{room}/__init__"])
+    gathered = {
+        name.asname or name.name
+        for node in package.body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(full_name(f"{room}/__init__"))
+        for name in node.names
+    }
+    made = {
+        node.name
+        for node in package.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    }
+    promised = import_module(full_name(f"{room}/__init__")).__all__
+    assert gathered, f"{room}/__init__.py gathers no names"
+    assert promised == sorted(promised)
+    assert gathered | made <= set(promised)
+
+
+def test_names_of_the_package_are_the_same_for_type_checkers_and_at_run_time() -> None:
+    import gemmagraph
+
+    typed = {
+        name.asname or name.name: node.module
+        for branch in parsed(files()["agent/__init__"]).body
+        if isinstance(branch, ast.If)
+        for node in branch.body
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+    }
+    assert typed == {name: f"gemmagraph.{home}" for name, home in gemmagraph._HOMES.items()}
+    assert gemmagraph.__all__ == sorted(gemmagraph.__all__)
+    assert set(gemmagraph.__all__) == {*typed, "__version__"} <= set(dir(gemmagraph))
+    none([f"{name} cannot be loaded" for name in gemmagraph.__all__ if not hasattr(gemmagraph, name)])
+    with pytest.raises(AttributeError, match="no_such_name"):
+        gemmagraph.no_such_name  # noqa: B018
+
+
+COMMAND_LINE = "from gemmagraph.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass"
+PROMPTS = "; ".join(f"import {full_name(module)}" for module in ORDER if module.startswith("prompts/"))
+
+
+@pytest.mark.parametrize(
+    ("code", "may_load"),
+    [
+        ("import gemmagraph", set()),
+        ("import gemmagraph.tools", set()),
+        (PROMPTS, set()),
+        (COMMAND_LINE, {"click", "rich"}),
+    ],
+    ids=["gemmagraph", "gemmagraph.tools", "all of gemmagraph.prompts", "gemmagraph --help"],
+)
+def test_import_loads_no_third_party_package(code: str, may_load: set[str]) -> None:
+    # What the interpreter's own start has loaded (an editable install's finder, say) is not ours.
+    script = f"""
+import sys
+before = set(sys.modules)
+{code}
+loaded = set(sys.modules) - before
+import json
+print()
+print(json.dumps([*loaded]))
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    loaded = {name.split(".")[0] for name in json.loads(ran.stdout.splitlines()[-1])}
+    assert loaded - sys.stdlib_module_names - {"gemmagraph"} <= may_load
+
+
+def test_everyday_tests_are_the_same_lines_in_make_and_in_ci() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8").splitlines()
+    ci = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    lines = [line.strip() for line in makefile if line.startswith("\t.venv/bin/") and "gemmagraph run" not in line]
+    none([f".ci/run does not run {line!r}" for line in lines if not any(mine.endswith(line) for mine in ci)])
