@@ -8,6 +8,7 @@ from typing import Any
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
+from gemmagraph.lean import make_lean
 from gemmagraph.nodes import ask_approval, call_model, run_tools
 from gemmagraph.run import Kit, Run
 from gemmagraph.state import State
@@ -25,4 +26,6 @@ def build_graph(kit: Kit, name: str) -> CompiledStateGraph[State, Run, State, St
     for step, (function, destinations) in steps.items():
         graph.add_node(step, partial(function, kit), destinations=destinations)
     graph.add_edge(START, "model")
-    return graph.compile(name=name)
+    compiled = graph.compile(name=name)
+    make_lean(compiled, "model", "tools")
+    return compiled

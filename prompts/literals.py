@@ -15,6 +15,11 @@ from gemmagraph.prompts.escapes import is_half_escaped, unescaped
 from gemmagraph.prompts.scan import KEY, MAX_DEPTH, Extent
 
 _GAP = re.compile(r"(?:\s+|(?:(?<=[\s,(\[{])|\A)(?:#|//)[^\n]*)*")
+_NO_GAP = frozenset("()[]{},:=\"'_-.")
+_PLAIN_ARGUMENT = re.compile(
+    r'([^\W\d]\w*)=(?:"([^"\\\n\ud800-\udfff]*)"|([+-]?[0-9]+(?:\.[0-9]+)?)|(True|False|None))(\)|, ?(?=[^\W\d]))'
+)
+"""A named argument that can be read in one way only, and the comma or bracket behind it."""
 _NUMBER = re.compile(
     r"[+-]?(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?)"
 )
@@ -93,6 +98,9 @@ class Literals:
 
     def gap(self, pos: int) -> int:
         """The position behind white space and comments."""
+        char = self.text[pos : pos + 1]
+        if char.isalnum() or char in _NO_GAP:
+            return pos
         match = _GAP.match(self.text, pos)
         return match.end() if match else pos
 
@@ -265,7 +273,10 @@ class Literals:
             Unreadable: something in it is not literal, or not written as arguments are.
         """
         written = WrittenCall(name)
-        pos = self.gap(pos + 1)
+        pos = self._plain_arguments(written, pos + 1)
+        if written.end:
+            return written
+        pos = self.gap(pos)
         while self.peek(pos) != ")":
             pos = self._argument(written, pos)
             pos = self.gap(pos)
@@ -279,6 +290,23 @@ class Literals:
         written.end = pos + 1
         written.repaired = self.repaired
         return written
+
+    def _plain_arguments(self, written: WrittenCall, pos: int) -> int:
+        """The quick road: reads arguments as long as they are plain; the position of the first that is not."""
+        while found := _PLAIN_ARGUMENT.match(self.text, pos):
+            key, string, number, constant, behind = found.groups()
+            whole = string is None or self._strings.get(found.start(2) - 1) == found.end(2) + 1
+            if key in written.named or not whole:
+                break
+            if string is not None:
+                written.named[key] = string
+            else:
+                written.named[key] = Number(number) if number else _CONSTANTS[constant]
+            pos = found.end()
+            if behind == ")":
+                written.end = pos
+                break
+        return pos
 
     def _argument(self, written: WrittenCall, pos: int) -> int:
         if self.text.startswith("**", pos):

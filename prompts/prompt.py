@@ -7,9 +7,8 @@ a step costs the same after ten turns and after a thousand. Untrusted text is de
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from operator import is_not
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypedDict
 
 from gemmagraph.prompts.defuse import defuser
 from gemmagraph.prompts.messages import JSON, ToolCall, ToolResult, Turn
@@ -17,14 +16,15 @@ from gemmagraph.prompts.notation import Notation
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.prompts.turns import TurnFormat
 
-Speaker: TypeAlias = Literal["user", "model"]
+_Role: TypeAlias = Literal["user", "assistant"]
 """Who speaks as far as a template without a tool role knows."""
 
 
-@dataclass(slots=True)
-class _Message:
-    speaker: Speaker
-    text: str
+class _Message(TypedDict):
+    """As servers take it. Never changed once it is made: requests hold it too."""
+
+    role: _Role
+    content: str
 
 
 class PromptWriter:
@@ -82,41 +82,41 @@ class Transcript:
     def chat(self) -> tuple[Mapping[str, JSON], ...]:
         """Chat messages with the roles `user` and `assistant`, strictly in turn, the user's first: what every
         server and every template of Gemma takes. System text and declarations stand in the first."""
-        role = {"user": "user", "model": "assistant"}
-        return tuple({"role": role[message.speaker], "content": message.text} for message in self._spoken())
+        return tuple(self._spoken())
 
     def completion(self) -> str:
         """The whole prompt, up to where the model goes on."""
         form = self.writer.turns
         pieces = [form.bos]
-        pieces += (f"{form.open}{message.speaker}\n{message.text}{form.close}" for message in self._spoken())
+        for message in self._spoken():
+            speaker = "model" if message["role"] == "assistant" else "user"
+            pieces.append(f"{form.open}{speaker}\n{message['content']}{form.close}")
         pieces.append(f"{form.open}model\n")
         return "".join(pieces)
 
     def _spoken(self) -> list[_Message]:
         pieces = [self._system, self.writer.declaration]
         rest = self._messages
-        if rest and rest[0].speaker == "user":
-            pieces.append(rest[0].text)
+        if rest and rest[0]["role"] == "user":
+            pieces.append(rest[0]["content"])
             rest = rest[1:]
         first = "\n\n".join(filter(None, pieces))
-        return [_Message("user", first), *rest] if first or self._messages else []
+        return [_Message(role="user", content=first), *rest] if first or self._messages else []
 
     def _add(self, turn: Turn) -> None:
         writer = self.writer
         if turn.role == "system" and not self._messages:
             self._system = f"{self._system}\n\n{writer.defuse(turn.text).strip()}".strip()
         elif turn.role == "model":
-            self._say("model", writer.model_text(turn))
+            self._say("assistant", writer.model_text(turn))
         elif turn.role == "tool":
             self._say("user", writer.results_text(turn))
         else:
             self._say("user", writer.defuse(turn.text))
 
-    def _say(self, speaker: Speaker, text: str) -> None:
+    def _say(self, role: _Role, text: str) -> None:
         text = text.strip()
-        if self._messages and self._messages[-1].speaker == speaker:
-            last = self._messages[-1]
-            last.text = f"{last.text}\n\n{text}" if last.text and text else last.text or text
-        else:
-            self._messages.append(_Message(speaker, text))
+        if self._messages and self._messages[-1]["role"] == role:
+            said = self._messages.pop()["content"]
+            text = f"{said}\n\n{text}" if said and text else said or text
+        self._messages.append(_Message(role=role, content=text))

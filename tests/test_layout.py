@@ -40,7 +40,7 @@ ORDER = """
     agent/backends/matcher/naming  agent/backends/matcher/filling  agent/backends/matcher/matching
     agent/backends/builtin  agent/backends/scripted
     agent/model  agent/convert  agent/run  agent/choice  agent/threads  agent/state  agent/calls  agent/nodes
-    agent/graph  agent/agent
+    agent/lean  agent/graph  agent/agent
 
     agent/cli/options  agent/cli/terminal  agent/cli/openai_json  agent/cli/toolfiles  agent/cli/approving
     agent/cli/display  agent/cli/parse  agent/cli/render  agent/cli/session  agent/cli/once  agent/cli/chat
@@ -56,8 +56,8 @@ AGAINST_THE_ORDER = {
 }
 
 DOORS = {
-    "langgraph": "agent/state agent/nodes agent/graph agent/agent",
-    "langchain_core": "agent/convert agent/state agent/nodes agent/calls tools/langchain",
+    "langgraph": "agent/state agent/nodes agent/lean agent/graph agent/agent",
+    "langchain_core": "agent/convert agent/state agent/nodes agent/calls agent/lean tools/langchain",
     "pydantic": "tools/hints tools/langchain tools/sources",
     "jsonschema": "prompts/*",
     "httpx": "agent/backends/*",
