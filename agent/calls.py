@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any, Final
 
@@ -20,9 +21,11 @@ from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolCall
 from gemmagraph.run import CallRecord, Kit, Run
 from gemmagraph.tools import Tool, ToolContext
+from gemmagraph.tools.runtime import CANCEL_GRACE
 
 _log = logging.getLogger("gemmagraph")
 
+_NO_CLOCK: Final = nullcontext()
 _sorted = json.JSONEncoder(sort_keys=True, default=str).encode
 _REPEATED: Final = (
     "(You made this very call before and got this very result. Do not make it again; answer with what you know.)"
@@ -161,8 +164,10 @@ async def _run_tool(run: Run, tool: Tool, call: ToolCall, left: float | None, no
     context = ToolContext(run.user, run.thread, None, call.id, run.values)
     run.started.add(call.id)
     run.emit(ToolStarted(call))
+    if left is not None and tool.timeout is not None and 2 * tool.timeout + CANCEL_GRACE < left:
+        left = None  # the tool's own limits come first; a second clock would only cost time
     try:
-        async with asyncio.timeout(left):
+        async with asyncio.timeout(left) if left is not None else _NO_CLOCK:
             outcome = await tool.run(copied(call.arguments), context)
     except TimeoutError:
         run.end("limit", run.out_of_time())
