@@ -34,17 +34,16 @@ def converse(session: Session) -> int:
         while not chat.over:
             try:
                 line = session.terminal.read("> ")
-            except KeyboardInterrupt:
+                interrupted = False
+                if line is None:
+                    break
+                remember(line)
+                chat.take(line)
+            except KeyboardInterrupt:  # at the prompt, or just behind a turn
                 if interrupted:
                     break
                 interrupted = True
                 session.terminal.line("  Ctrl-C again or Ctrl-D leaves.", "dim")
-                continue
-            interrupted = False
-            if line is None:
-                break
-            remember(line)
-            chat.take(line)
     return 0
 
 
