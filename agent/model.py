@@ -48,6 +48,8 @@ DEFAULT_CONTEXT: Final = 8_192
 """Tokens of context asked for when nobody says: what a laptop with a 4B model bears, twice Ollama's default."""
 DEFAULT_MAX_TOKENS: Final = 2_048
 """Tokens of one reply. Without a bound a small model that repeats itself runs for minutes."""
+_NAMELESS: Final = frozenset({"builtin", "scripted"})
+"""Backends whose label says it all, and which stand for no family."""
 _FALLBACK_FAMILY: Final = "gemma3"
 _FALLBACK_NOTATION: Final = "function_call"
 
@@ -100,7 +102,9 @@ class Gemma:
     @property
     def name(self) -> str:
         """The model as people call it."""
-        return self.backend.label if self.model == self.backend.name else f"{self.model} on {self.backend.label}"
+        if self.backend.name in _NAMELESS or self.model == self.backend.name:
+            return self.backend.label
+        return f"{self.model} on {self.backend.label}"
 
     def writer(self, tools: Toolset) -> PromptWriter:
         """What writes prompts for these tools; kept, so that declarations are written once."""
@@ -274,7 +278,7 @@ def _complaint(reply: Reply) -> Iterator[Turn]:
 
 
 def _family(backend: Backend, model: str) -> Family:
-    if model == backend.name or backend.name in ("builtin", "scripted"):
+    if model == backend.name or backend.name in _NAMELESS:
         return family_of(_FALLBACK_FAMILY)
     family = family_of(model)
     if not family.tools:

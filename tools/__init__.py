@@ -2,6 +2,7 @@
 
 from gemmagraph.tools.context import ToolContext
 from gemmagraph.tools.errors import ToolDefinitionError, ToolError
+from gemmagraph.tools.files import load_python_tools
 from gemmagraph.tools.results import Outcome
 from gemmagraph.tools.runtime import in_thread, run_sync
 from gemmagraph.tools.sources import to_tool, to_tools
@@ -14,6 +15,7 @@ __all__ = [
     "ToolDefinitionError",
     "ToolError",
     "in_thread",
+    "load_python_tools",
     "run_sync",
     "to_tool",
     "to_tools",
