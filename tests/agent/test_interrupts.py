@@ -126,7 +126,7 @@ async def cancel_somewhere(rng: random.Random, agent: Agent, backend: Lively) ->
     """Cancels a run after some rounds of the event loop, once or oftener; returns whether it had not ended."""
     before = asyncio.all_tasks()
     run = asyncio.create_task(agent.arun("go", thread="t"))
-    for _ in range(rng.randrange(70)):
+    for _ in range(rng.randrange(45)):  # a run takes about as many
         await asyncio.sleep(0)
     for _ in range(rng.choice([1, 1, 2, 5])):
         run.cancel()
