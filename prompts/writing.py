@@ -19,6 +19,9 @@ reads back exactly."""
 def quoted(text: str) -> str:
     """`text` in double quotes, with escapes that mean the same in Python and in JSON."""
     written = json.dumps(text, ensure_ascii=False)
+    if written[2:4] in (":\\", ":<") and written[3:5] != "\\\\":
+        # `Q:\n` and what becomes `Q:\u003c` would be taken for a path whose backslashes were not doubled.
+        written = f"{written[:2]}\\u003a{written[3:]}"
     return _SURROGATE.sub(lambda lone: f"\\u{ord(lone.group()):04x}", written)
 
 

@@ -20,6 +20,9 @@ from click.testing import CliRunner, Result
 
 from gemmagraph.cli import main
 
+pytestmark = pytest.mark.flaky(reruns=2)
+"""A key that arrives in the instant in which readline draws its prompt is lost, in every program that uses it."""
+
 LONGEST = 30.0
 """Seconds that anything here may take."""
 CTRL_C, CTRL_D = "\x03", "\x04"

@@ -76,7 +76,7 @@ BITS = (
     "\U0001f600", "(", ")", "[", "]", "{", "}", ",", ":", "=", "#", "//", "> ", "- ", "**", "  ", "a", "1", "<", ">",
     "FUNCTION_CALL: f(", "FUNCTION_RESULT: ", '{"name": "f"', '", "k": "', '", k="', '")', '"}}', "None", "u003c",
     "<end_of_turn>", "<|turn>", "<eos>", "<unused7>", '<|"|>', "<think>", "</think>", "<|channel>", "<tool_call>",
-    "</tool_call>", "name", "arguments", "city", "\\x41", "\\N{DASH}", "import os",
+    "</tool_call>", "name", "arguments", "city", "\\x41", "\\N{DASH}", "import os", "Q:",
 )  # fmt: skip
 
 texts = st.text(max_size=10) | st.lists(st.sampled_from(BITS), max_size=6).map("".join)

@@ -22,6 +22,7 @@ VALUES: dict[str, Any] = {
     "control-characters": "".join(map(chr, range(32))) + "\x7f\x85\u2028\u2029\ufeff",
     "beyond-the-basic-plane": "\U0001f600 é 数据",
     "markup": "<b>a</b> & </script>",
+    "drives": ["Q:\n", "Q:\nWhat?\n", "C:\\new", 'C:"', "C:", ":\n", "é:\t"],
     "keys": {"a b": 1, "1": 2, "a.b": {"@type": [{"$in": [1, None]}]}},
 }
 
@@ -40,6 +41,11 @@ def test_what_is_no_json_array_but_a_tuple_is_written_as_one() -> None:
 
 def test_letters_stay_as_they_are() -> None:
     assert quoted("é 数据 <b>") == '"é 数据 <b>"'
+
+
+def test_text_that_begins_like_a_path_is_not_taken_for_one() -> None:
+    assert quoted("Q:\nWhat?") == '"Q\\u003a\\nWhat?"'
+    assert quoted("C:\\new") == '"C:\\\\new"'
 
 
 def test_half_a_character_is_escaped_so_that_the_prompt_can_be_sent() -> None:
