@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 
 from gemmagraph.cli import main
 
-pytestmark = pytest.mark.flaky(reruns=2)
+pytestmark = pytest.mark.flaky(reruns=5)
 """A key that arrives in the instant in which readline draws its prompt is lost, in every program that uses it."""
 
 LONGEST = 30.0
