@@ -16,6 +16,7 @@ _PYTHON_SIMPLE = {**_SIMPLE, "a": "\a", "v": "\v", "\n": ""}
 _JSON_SIMPLE = {**_SIMPLE, "/": "/"}
 
 
+_PATH = re.compile(r"[A-Za-z]:(?:\\[^\\/:*?\"<>|\n]{1,255}){2,40}")
 _CONTROL = re.compile(r"(?<!\\)(?:\\\\)*\\[abfnrtvx0-7]")
 _RARE = re.compile(r"(?<!\\)(?:\\\\)*\\[abfv]")
 _UNKNOWN = re.compile(r"(?<!\\)(?:\\\\)*\\[^\\'\"/abfnrtvxuUN0-7\n]")
@@ -24,7 +25,7 @@ _UNKNOWN = re.compile(r"(?<!\\)(?:\\\\)*\\[^\\'\"/abfnrtvxuUN0-7\n]")
 def is_half_escaped(body: str) -> bool:
     """Whether backslashes in a quoted string are plainly meant as they stand, and yet some would be read as
     escapes: a path (`C:\\new`) or a regular expression (`\\d+\\b`) whose backslashes were not doubled."""
-    if body[1:3] == ":\\" and body[3:4] != "\\" and body[:1].isalpha():
+    if _PATH.fullmatch(body):
         return _CONTROL.search(body) is not None
     return _UNKNOWN.search(body) is not None and _RARE.search(body) is not None
 
