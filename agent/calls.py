@@ -17,6 +17,7 @@ from gemmagraph.approvals import Approve, Decision, Edit, Reject, Respond
 from gemmagraph.convert import tool_message
 from gemmagraph.events import ToolFinished, ToolStarted
 from gemmagraph.limits import storable
+from gemmagraph.prompts.arguments import write_plainly
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolCall
 from gemmagraph.run import CallRecord, Kit, Run
@@ -134,7 +135,7 @@ async def _perform_one(
             run.end("limit", run.out_of_time())
             return _refused(run, call, f"Not run: {run.out_of_time()}.")
         changed = call.arguments is not written["args"]
-        note = f"(A person changed the call to {as_text(call.name, call.arguments)}.)" if changed else ""
+        note = f"(A person changed the call to {write_plainly(call.name, call.arguments)}.)" if changed else ""
         return await _run_tool(run, tool, call, left, note)
 
 
@@ -196,7 +197,7 @@ def _finish(
     times = run.seen[key]
     message = tool_message(call.id, call.name, content, status != "ok")
     if times >= limits.same_call_stop:
-        run.end("limit", f"the model made the same call {times} times: {as_text(call.name, call.arguments)}")
+        run.end("limit", f"the model made the same call {times} times: {write_plainly(call.name, call.arguments)}")
     elif times >= limits.same_call_warn:
         note = f"{note}\n{_REPEATED}" if note else _REPEATED
     if note:
@@ -247,12 +248,6 @@ def close_open_calls(run: Run, messages: Sequence[Any]) -> list[ToolMessage]:
 def copied(arguments: Mapping[str, JSON]) -> dict[str, JSON]:
     """Arguments for other people's code, which may change what it is given; what is in the state stays."""
     return {key: deepcopy(value) if isinstance(value, list | dict) else value for key, value in arguments.items()}
-
-
-def as_text(name: str, arguments: Mapping[str, JSON]) -> str:
-    """A call as people read it."""
-    given = ", ".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in arguments.items())
-    return f"{name}({given})"
 
 
 def decision_as_json(decision: Decision) -> dict[str, JSON]:

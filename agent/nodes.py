@@ -17,6 +17,7 @@ from gemmagraph.approvals import Approval, Decision, Reject, decide
 from gemmagraph.convert import Conversation, ai_message
 from gemmagraph.errors import BackendTimeout
 from gemmagraph.events import ApprovalAsked, ApprovalDecided, Notice, Reasked, StepStarted, TextDelta
+from gemmagraph.prompts.arguments import write_plainly
 from gemmagraph.prompts.messages import Reply, Usage
 from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.run import Kit, Run
@@ -99,7 +100,7 @@ async def ask_approval(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
             id=call["id"] or "",
             tool=call["name"],
             arguments=calls.copied(call["args"]),
-            request=calls.as_text(call["name"], call["args"]),
+            request=write_plainly(call["name"], call["args"]),
             reason=reason,
             user=run.user,
             thread=run.thread,
