@@ -40,6 +40,7 @@ $(INSTALLED): .venv/pyvenv.cfg
 	@rm -f build/installed-*
 	@touch $@
 
-benchmarks/.venv/pyvenv.cfg: benchmarks/requirements.txt pyproject.toml
+benchmarks/.venv/pyvenv.cfg: benchmarks/requirements.txt benchmarks/readers.txt pyproject.toml
 	$(PYTHON) -m venv --clear benchmarks/.venv
 	benchmarks/.venv/bin/python -m pip install --quiet -e . -r benchmarks/requirements.txt
+	benchmarks/.venv/bin/python -m pip install --quiet --no-deps -r benchmarks/readers.txt

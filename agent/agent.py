@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext, suppress
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from gemmagraph.approvals import Approver
-from gemmagraph.errors import AgentError
+from gemmagraph.errors import AgentError, GemmagraphError
 from gemmagraph.events import Event, Notice, RunFinished
 from gemmagraph.limits import Limits
 from gemmagraph.model import Gemma
@@ -20,7 +20,7 @@ from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.run import Kit, Result, Run
 from gemmagraph.threads import Threads
-from gemmagraph.tools import run_sync, to_tools
+from gemmagraph.tools import Tool, run_sync, to_tools
 
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage
@@ -64,6 +64,8 @@ class Agent:
         self._limits = limits or Limits()
         self._approve = approve
         self._kit: Kit | None = None
+        self._choice = ""
+        """Why the model is the one it is, if it was chosen and nobody was told yet."""
         self._threads = Threads()
         self._running: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[None], Run]] = {}
         if model is not None:
@@ -189,11 +191,18 @@ class Agent:
 
     async def _steps(self, run: Run, state: dict[str, Any]) -> None:
         """Lets the graph run; `state` holds what it has come to, also when it is interrupted."""
-        config: RunnableConfig = {"recursion_limit": _NO_RECURSION_LIMIT}
-        stream: Any = self._runner.astream(dict(state), config, context=run, stream_mode="values")
-        async with aclosing(stream) as values:
-            async for value in values:
-                state["messages"] = value["messages"]
+        from gemmagraph.lean import lean_config
+
+        config: RunnableConfig = {"recursion_limit": _NO_RECURSION_LIMIT, **lean_config()}
+        run.messages = state["messages"]
+        # The steps write down themselves what they add: to stream the state costs more.
+        stream: Any = self._runner.astream(dict(state), config, context=run, stream_mode=[])
+        try:
+            async with aclosing(stream) as nothing:
+                async for _ in nothing:
+                    pass
+        finally:
+            state["messages"] = run.messages
 
     def _keep(self, run: Run, messages: list[AnyMessage]) -> list[AnyMessage]:
         """The conversation so far, with no call left without a result."""
@@ -226,10 +235,11 @@ class Agent:
         from gemmagraph.convert import Conversation
 
         transcript = Transcript(kit.gemma.writer(kit.toolset))
-        conversation = Conversation(transcript.writer.defuse)
+        conversation = Conversation(transcript.writer)
         run = Run(kit, transcript, conversation, user, thread, dict(context or {}), watch)
-        if self._choice:
+        if self._choice and watch is not None:
             run.emit(Notice(self._choice))
+            self._choice = ""
         return run
 
     async def _ready(self) -> Kit:
@@ -243,11 +253,10 @@ class Agent:
     def _make_kit(self, model: str | Gemma, why: str) -> Kit:
         gemma = model if isinstance(model, Gemma) else Gemma(model)
         self._choice = why
-        offered = [tool for tool in self.tools.values() if tool.read_only or not gemma.backend.read_only_tools]
         self._kit = Kit(
             gemma=gemma,
             tools=self.tools,
-            toolset=Toolset(tool.spec for tool in offered),
+            toolset=Toolset(tool.spec for tool in offered(self.tools.values(), gemma)),
             limits=self._limits,
             instructions=self._instructions,
             approve=self._approve,
@@ -279,7 +288,8 @@ class Agent:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        with suppress(GemmagraphError) if error is not None else nullcontext():  # the first failure is the one to see
+            self.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -287,7 +297,13 @@ class Agent:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.aclose()
+        with suppress(GemmagraphError) if error is not None else nullcontext():
+            await self.aclose()
+
+
+def offered(tools: Iterable[Tool], gemma: Gemma) -> list[Tool]:
+    """The tools that a model is shown: what is no language model gets only those that change nothing."""
+    return [tool for tool in tools if tool.read_only or not gemma.backend.read_only_tools]
 
 
 async def _end_of(task: asyncio.Task[Any]) -> None:

@@ -76,10 +76,15 @@ async def _side_by_side(
 ) -> list[ToolMessage]:
     """The results of several calls, in their order. Exact copies of a read-only call run once."""
     queue = asyncio.Lock()
+    gate = asyncio.Semaphore(kit.limits.parallel)
+
+    async def beside(call: WrittenCall) -> ToolMessage:
+        async with gate:
+            return await work(call)
 
     async def alone(call: WrittenCall) -> ToolMessage:
         async with queue:
-            return await work(call)
+            return await beside(call)
 
     tasks: dict[str | None, asyncio.Task[ToolMessage]] = {}
     chosen = []
@@ -87,7 +92,7 @@ async def _side_by_side(
         tool = kit.tools.get(call["name"])
         same = _key(call["name"], call["args"]) if tool and tool.read_only else call["id"]
         if same not in tasks:
-            tasks[same] = asyncio.create_task(alone(call) if tool and tool.sequential else work(call))
+            tasks[same] = asyncio.create_task(alone(call) if tool and tool.sequential else beside(call))
         chosen.append(tasks[same])
     try:
         await asyncio.gather(*tasks.values())
@@ -128,15 +133,13 @@ async def _perform_one(
             return settled
         call = settled
     run.calls += 1
-    run.gate = run.gate or asyncio.Semaphore(run.kit.limits.parallel)
-    async with run.gate:
-        left = run.seconds_left()
-        if left == 0.0:
-            run.end("limit", run.out_of_time())
-            return _refused(run, call, f"Not run: {run.out_of_time()}.")
-        changed = call.arguments is not written["args"]
-        note = f"(A person changed the call to {write_plainly(call.name, call.arguments)}.)" if changed else ""
-        return await _run_tool(run, tool, call, left, note)
+    left = run.seconds_left()
+    if left == 0.0:
+        run.end("limit", run.out_of_time())
+        return _refused(run, call, f"Not run: {run.out_of_time()}.")
+    changed = call.arguments is not written["args"]
+    note = f"(A person changed the call to {write_plainly(call.name, call.arguments)}.)" if changed else ""
+    return await _run_tool(run, tool, call, left, note)
 
 
 def _settled(
@@ -192,10 +195,10 @@ def _finish(
 ) -> ToolMessage:
     """Writes down what a call came to; warns or ends the run if it came to the same before."""
     limits = run.kit.limits
-    key = _key(call.name, call.arguments) + "\0" + (content if isinstance(content, str) else _key("", content))
+    message = tool_message(call.id, call.name, content, status != "ok")
+    key = f"{_key(call.name, call.arguments)}\0{message.content}"
     run.seen[key] += 1
     times = run.seen[key]
-    message = tool_message(call.id, call.name, content, status != "ok")
     if times >= limits.same_call_stop:
         run.end("limit", f"the model made the same call {times} times: {write_plainly(call.name, call.arguments)}")
     elif times >= limits.same_call_warn:

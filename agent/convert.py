@@ -6,8 +6,8 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from secrets import token_bytes, token_hex
 from typing import Any, Final
-from uuid import uuid4
 
 from langchain_core.messages import (
     AIMessage,
@@ -21,17 +21,21 @@ from langchain_core.messages import (
 )
 
 from gemmagraph.errors import AgentError
-from gemmagraph.prompts.defuse import Defuser
-from gemmagraph.prompts.messages import JSON, Part, Reply, Text, ToolCall, ToolResult, Turn, Usage
+from gemmagraph.prompts.messages import JSON, Part, Reply, Text, Thought, ToolCall, ToolResult, Turn, Usage
+from gemmagraph.prompts.prompt import PromptWriter
 
 _written = json.JSONEncoder(ensure_ascii=False).encode
 _JSON_CONTENT: Final = "gemmagraph_json"
 """In a ToolMessage's `additional_kwargs`: its content is a JSON value written out, not text."""
+_THOUGHTS: Final = "reasoning_content"
+"""In an AIMessage's `additional_kwargs`, where LangChain's own models put it: what the model thought."""
+_SECRET: Final = token_bytes(16)
+"""Makes seals that nobody outside of this process can make."""
 
 
-def ai_message(reply: Reply, defuse: Defuser) -> AIMessage:
+def ai_message(reply: Reply, writer: PromptWriter) -> AIMessage:
     """A reply as a message. Call ids are its id and their place in it."""
-    identity = f"m_{uuid4().hex}"
+    identity = f"m_{token_hex(16)}"
     calls = [
         {"name": call.name, "args": dict(call.arguments), "id": f"{identity}-{index}", "type": "tool_call"}
         for index, call in enumerate(reply.calls)
@@ -52,7 +56,9 @@ def ai_message(reply: Reply, defuse: Defuser) -> AIMessage:
         ],
         usage_metadata=_usage_metadata(reply.usage) if reply.usage else None,
     )
-    if not reply.repaired and not defuse.finds(reply.raw):
+    if reply.thoughts:
+        message.additional_kwargs[_THOUGHTS] = reply.thoughts
+    if not reply.repaired and (writer.native or not writer.defuse.finds(reply.raw)):
         message.response_metadata.update(raw=reply.raw, seal=_seal(reply.raw, message))
     return message
 
@@ -93,18 +99,18 @@ def messages_of(said: str | Sequence[Any]) -> list[AnyMessage]:
     for message in found:
         _text(message)  # what cannot be read must not get into a conversation
     # The caller's messages stay as they are: one with an id would take its own place when it is said again.
-    return [message if message.id else message.model_copy(update={"id": f"m_{uuid4().hex}"}) for message in found]
+    return [message if message.id else message.model_copy(update={"id": f"m_{token_hex(16)}"}) for message in found]
 
 
 class Conversation:
     """Messages as turns. Show it the state again at each step: only new messages are converted.
 
     Args:
-        defuse: tells which text may not be replayed as it is.
+        writer: writes them; which text may not be replayed as it is depends on it.
     """
 
-    def __init__(self, defuse: Defuser) -> None:
-        self._defuse = defuse
+    def __init__(self, writer: PromptWriter) -> None:
+        self._writer = writer
         self._messages: list[BaseMessage] = []
         self._turns: list[Turn] = []
 
@@ -143,12 +149,15 @@ class Conversation:
         if message.invalid_tool_calls and not message.tool_calls:
             return None  # a last try that was no better: it would teach the model its own mistake
         text = _text(message)
-        parts: list[Part] = [Text(text)] if text else []
+        thoughts = message.additional_kwargs.get(_THOUGHTS)
+        parts: list[Part] = [Thought(thoughts)] if isinstance(thoughts, str) else []
+        parts += [Text(text)] if text else []
         parts += (ToolCall(call["id"] or "", call["name"], call["args"]) for call in message.tool_calls)
         raw, seal = (message.response_metadata.get(key) for key in ("raw", "seal"))
-        # Anybody can make a seal, so it is no leave to speak in the family's marks.
-        if not isinstance(raw, str) or seal is None or seal != _seal(raw, message) or self._defuse.finds(raw):
+        if not isinstance(raw, str) or seal is None or seal != _seal(raw, message):
             raw = None
+        elif not self._writer.native and self._writer.defuse.finds(raw):
+            raw = None  # no call in such a notation needs a mark
         return Turn("model", tuple(parts), raw)
 
 
@@ -174,7 +183,8 @@ def _text(message: BaseMessage) -> str:
 
 
 def _seal(raw: str, message: AIMessage) -> str:
-    """A digest over a raw reply and what was read from it: it breaks when either is edited."""
+    """A digest over a raw reply and what was read from it: it breaks when either is edited, and in another process,
+    where the message may come from anybody."""
     calls = [[call["name"], call["args"], call["id"]] for call in message.tool_calls]
-    sealed = json.dumps([raw, message.content, calls])
-    return hashlib.blake2b(sealed.encode(), digest_size=8).hexdigest()
+    sealed = repr([raw, message.content, calls])  # a third of what JSON costs, and the same for the same JSON
+    return hashlib.blake2b(sealed.encode(errors="surrogatepass"), digest_size=16, key=_SECRET).hexdigest()

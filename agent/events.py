@@ -50,6 +50,20 @@ class ThoughtDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The model is writing a call to a tool. `CallProposed` or `CallRefused` settles what came of it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentsDelta:
+    """A piece of the arguments of the call that is being written, in the spelling of the notation."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallProposed:
     """The model wrote a call that may run. Its id is not final before the reply is."""
 
@@ -127,6 +141,8 @@ Event: TypeAlias = (
     | Notice
     | TextDelta
     | ThoughtDelta
+    | CallStarted
+    | ArgumentsDelta
     | CallProposed
     | CallRefused
     | Reasked

@@ -12,8 +12,10 @@ from gemmagraph.backends import backend_for
 from gemmagraph.backends.base import Chunk, Request, Transport
 from gemmagraph.errors import AgentError, EmptyReply, TruncatedReply
 from gemmagraph.events import (
+    ArgumentsDelta,
     CallProposed,
     CallRefused,
+    CallStarted,
     Event,
     Notice,
     PromptSent,
@@ -26,14 +28,15 @@ from gemmagraph.limits import storable
 from gemmagraph.prompts.catalog import Family, family_of
 from gemmagraph.prompts.messages import BadCall, Reply, StopReason, Text, ToolCall, ToolResult, Turn, Usage
 from gemmagraph.prompts.notation import (
+    ArgumentsRead,
     BadCallRead,
+    CallBegun,
     CallRead,
     Notation,
     ReadEvent,
     TextRead,
     ThoughtRead,
     notation_named,
-    notation_names,
 )
 from gemmagraph.prompts.prompt import PromptWriter, Transcript
 from gemmagraph.prompts.toolset import Toolset
@@ -49,7 +52,7 @@ DEFAULT_CONTEXT: Final = 8_192
 DEFAULT_MAX_TOKENS: Final = 2_048
 """Tokens of one reply. Without a bound a small model that repeats itself runs for minutes."""
 _NAMELESS: Final = frozenset({"builtin", "scripted"})
-"""Backends whose label says it all, and which stand for no family."""
+"""Backends whose label says it all."""
 _FALLBACK_FAMILY: Final = "gemma3"
 _FALLBACK_NOTATION: Final = "function_call"
 
@@ -60,13 +63,14 @@ class Gemma:
     """A Gemma model on a server or in an engine.
 
     Args:
-        model: backend and model, such as `ollama:gemma3:4b`; or a `Backend`, then `name` says which model.
+        model: backend and model, such as `ollama:gemma3:4b`; or a `Backend`, which may say in `model` what it runs.
         base_url: where the server is, if not where the backend looks by itself.
         api_key: for servers that want one.
         notation: how calls are written; by default the family's own.
         context: tokens of context to allocate. The same on every request, or the server loads the model anew.
         max_tokens: tokens of one reply.
-        thinking: whether a model that can think does.
+        thinking: whether a model that can think does; by default it does not.
+        transport: how requests go to the server; by default as the notation needs it, else as the server likes it.
         sampling: temperature, top_p, top_k, min_p, seed … by their usual names; the server's own otherwise.
 
     Raises:
@@ -84,19 +88,20 @@ class Gemma:
         context: int | None = None,
         max_tokens: int | None = None,
         thinking: bool | None = None,
+        transport: Transport | None = None,
         **sampling: Any,
     ) -> None:
         if isinstance(model, str):
             self.backend, self.model = backend_for(model, base_url=base_url, api_key=api_key)
         else:
             self.backend, self.model = model, model.name
-        self.family = _family(self.backend, self.model)
-        self.notation: Notation = notation_named(notation or _notation(self.family))
+        self.family = _family(self.backend, getattr(self.backend, "model", self.model))
+        self.notation: Notation = notation_named(notation or _notation(self.family, self.backend, transport))
+        self.transport: Transport = transport or _transport(self.backend, self.notation)
         self.context = context or min(self.family.context, DEFAULT_CONTEXT)
         self.max_tokens = max_tokens or min(DEFAULT_MAX_TOKENS, self.context // 2)
         self.thinking = thinking
         self.sampling = sampling
-        self.transport: Transport = "chat" if "chat" in self.backend.transports else "completion"
         self._writer: PromptWriter | None = None
 
     @property
@@ -109,7 +114,13 @@ class Gemma:
     def writer(self, tools: Toolset) -> PromptWriter:
         """What writes prompts for these tools; kept, so that declarations are written once."""
         if self._writer is None or self._writer.tools is not tools:
-            self._writer = PromptWriter(turn_format(self.family.turn_format), self.notation, tools)
+            self._writer = PromptWriter(
+                turn_format(self.family.turn_format),
+                self.notation,
+                tools,
+                thinking=bool(self.thinking) and self.family.thinks,
+                empty_thought=self.family.empty_thought,
+            )
         return self._writer
 
     def request(self, transcript: Transcript, turns: Sequence[Turn]) -> Request:
@@ -147,7 +158,7 @@ class Gemma:
             BackendError: the server or engine failed; EmptyReply, if the model says nothing at all.
         """
         transcript = transcript or Transcript(self.writer(tools))
-        asked: list[Turn] = list(turns)
+        asked = turns
         usage = Usage()
         empty = 0
         for attempt in range(1, MAX_REASKS + 2):
@@ -165,7 +176,7 @@ class Gemma:
             reply = reading.reply
             usage += reply.usage or Usage()
             if _usable(reply):
-                yield reply if reply.usage == usage else replace(reply, usage=usage)
+                yield reply if attempt == 1 else replace(reply, usage=usage)
                 return
             if reply.bad_calls:
                 unusable = reply
@@ -242,6 +253,10 @@ class _Reading:
                 return TextDelta(text)
             case ThoughtRead(text):
                 return ThoughtDelta(text)
+            case ArgumentsRead(text):
+                return ArgumentsDelta(text)
+            case CallBegun(name):
+                return CallStarted(name)
             case CallRead(call) if not storable(call.arguments):
                 return CallRefused(self._huge(call))
             case CallRead(call):
@@ -278,7 +293,7 @@ def _complaint(reply: Reply) -> Iterator[Turn]:
 
 
 def _family(backend: Backend, model: str) -> Family:
-    if model == backend.name or backend.name in _NAMELESS:
+    if model == backend.name:
         return family_of(_FALLBACK_FAMILY)
     family = family_of(model)
     if not family.tools:
@@ -289,5 +304,25 @@ def _family(backend: Backend, model: str) -> Family:
     return family
 
 
-def _notation(family: Family) -> str:
-    return family.notation if family.notation in notation_names() else _FALLBACK_NOTATION
+def _notation(family: Family, backend: Backend, transport: Transport | None) -> str:
+    """The notation in which a family calls tools best on a server: its native one needs the whole prompt."""
+    if transport == "completion" or (transport is None and "chat" not in backend.transports):
+        return family.notation
+    native = notation_named(family.notation).turns is not None
+    return _FALLBACK_NOTATION if native else family.notation
+
+
+def _transport(backend: Backend, notation: Notation) -> Transport:
+    """How requests in a notation go to a server.
+
+    Raises:
+        AgentError: the notation is native, and the server takes chat messages only.
+    """
+    if notation.turns is None:
+        return "chat" if "chat" in backend.transports else "completion"
+    if "completion" not in backend.transports:
+        raise AgentError(
+            f"{backend.label} takes chat messages, and the notation {notation.name!r} needs the whole prompt.",
+            hint="Leave the notation out, or take a prompted one, such as function_call.",
+        )
+    return "completion"

@@ -18,7 +18,7 @@ from gemmagraph.convert import Conversation, ai_message
 from gemmagraph.errors import BackendTimeout
 from gemmagraph.events import ApprovalAsked, ApprovalDecided, Notice, Reasked, StepStarted, TextDelta
 from gemmagraph.prompts.arguments import write_plainly
-from gemmagraph.prompts.messages import Reply, Usage
+from gemmagraph.prompts.messages import Reply
 from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.run import Kit, Run
 from gemmagraph.state import State
@@ -42,8 +42,10 @@ async def call_model(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     except TimeoutError:
         run.end("limit", run.out_of_time())
         return Command(goto="__end__")
-    run.usage += reply.usage or Usage()
-    message = ai_message(reply, run.transcript.writer.defuse)
+    if reply.usage:
+        run.usage += reply.usage
+    message = ai_message(reply, run.transcript.writer)
+    run.messages = [*state["messages"], message]
     update = {"messages": [message]}
     if reply.calls:
         asked = run.kit.approve is not None and calls.to_ask(run.kit, message)
@@ -68,13 +70,15 @@ async def _ask(run: Run, state: State) -> Reply:
         run.system = run.system or SystemMessage(content=run.kit.instructions, id="instructions")
         messages = [run.system, *messages]
     turns = run.conversation.turns(messages)
+    reply: Reply | None = None
     try:
         async with asyncio.timeout(run.seconds_left()) as time_limit:
             stream = run.kit.gemma.stream(turns, run.kit.toolset, transcript=run.transcript)
             async with aclosing(stream) as events:
                 async for event in events:
                     if isinstance(event, Reply):
-                        return event
+                        reply = event
+                        continue
                     if isinstance(event, TextDelta):
                         said.append(event.text)
                     elif isinstance(event, Reasked):
@@ -86,7 +90,8 @@ async def _ask(run: Run, state: State) -> Reply:
         raise BackendTimeout(f"{run.kit.gemma.name} gave no answer in time.") from exc
     finally:
         run.said = "".join(said) or run.said
-    raise AssertionError("a model's stream ends with its reply")
+    assert reply is not None, "a model's stream ends with its reply"
+    return reply
 
 
 async def ask_approval(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
@@ -127,6 +132,7 @@ async def run_tools(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     message = state["messages"][-1]
     assert isinstance(message, AIMessage)
     results = await calls.perform(run, message, state.get("decisions") or {})
+    run.messages = [*state["messages"], *results]
     answer = calls.direct_answer(kit, message, results)
     if answer is not None:
         run.said = answer
@@ -143,4 +149,4 @@ def _run_of(kit: Kit, runtime: Runtime[Any]) -> Run:
     if isinstance(run, Run) and run.kit is kit:
         return run
     transcript = Transcript(kit.gemma.writer(kit.toolset))
-    return Run(kit, transcript, Conversation(transcript.writer.defuse))
+    return Run(kit, transcript, Conversation(transcript.writer))

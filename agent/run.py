@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -87,6 +86,8 @@ class Run:
     values: Mapping[str, JSON] = field(default_factory=dict)
     watch: Callable[[Event], None] | None = None
     begun: float = field(default_factory=time.monotonic)
+    messages: list[AnyMessage] = field(default_factory=list)
+    """The conversation, as far as the steps have come."""
     steps: int = 0
     usage: Usage = field(default_factory=Usage)
     calls: int = 0
@@ -99,7 +100,6 @@ class Run:
     """Ids of calls that have begun."""
     seen: Counter[str] = field(default_factory=Counter)
     """How often a call with its arguments has had the same result."""
-    gate: asyncio.Semaphore | None = None
     system: SystemMessage | None = None
     stop: Stop = "answered"
     reason: str = ""

@@ -23,6 +23,7 @@ import imports
 import making
 import parallel
 import reading
+import rendering
 import sides
 import steps
 from measure import FULL, QUICK, Effort, Row
@@ -32,6 +33,7 @@ GROUPS: dict[str, Callable[[Effort], list[Row]]] = {
     "making": making.rows,
     "parallel": parallel.rows,
     "reading": reading.rows,
+    "rendering": rendering.rows,
     "imports": imports.rows,
 }
 _COLUMNS = ("what", "ours", "beside", "ratio: median (least-most)", "others", "to reach", "met")
@@ -70,6 +72,7 @@ def _in_venv(folder: Path) -> int:
         venv.create(folder, with_pip=True)
     install = [str(python), "-m", "pip", "install", "--quiet"]
     subprocess.run([*install, "-r", str(_ROOT / "benchmarks" / "requirements.txt")], check=True)
+    subprocess.run([*install, "--no-deps", "-r", str(_ROOT / "benchmarks" / "readers.txt")], check=True)
     subprocess.run([*install, "-e", str(_ROOT), "--config-settings", "editable_mode=strict"], check=True)
     given = [word for word in sys.argv[1:] if not word.startswith("--venv") and word != str(folder)]
     return subprocess.run([str(python), __file__, *given], env={**os.environ, "PYTHONPATH": ""}).returncode

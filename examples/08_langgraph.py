@@ -1,9 +1,4 @@
-"""For people who have a LangGraph already: the agent is a compiled graph, and a node of yours.
-
-Its steps are async, so the graph around it is run with `ainvoke` or `astream`.
-"""
-
-import asyncio
+"""For people who have a LangGraph already: the agent is a compiled graph, and a node of yours."""
 
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
@@ -35,5 +30,5 @@ with Agent(tools=[stock_level], name="clerk") as agent:
     shop = builder.compile(checkpointer=InMemorySaver())
 
     question = HumanMessage("What is the stock level of article X-12?")
-    state = asyncio.run(shop.ainvoke({"messages": [question]}, {"configurable": {"thread_id": "1"}}))
+    state = shop.invoke({"messages": [question]}, {"configurable": {"thread_id": "1"}})
     print(state["messages"][-1].content)

@@ -7,7 +7,9 @@ from gemmagraph.prompts.catalog import Family, family_of, register_family
 from gemmagraph.prompts.errors import GemmagraphError, InvalidArguments, NotationError
 from gemmagraph.prompts.messages import BadCall, Reply, Text, Thought, ToolCall, ToolResult, ToolSpec, Turn, Usage
 from gemmagraph.prompts.notation import (
+    ArgumentsRead,
     BadCallRead,
+    CallBegun,
     CallRead,
     Notation,
     Reader,
@@ -21,10 +23,13 @@ from gemmagraph.prompts.notation import (
 from gemmagraph.prompts.prompt import PromptWriter, Transcript
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.prompts.turns import TurnFormat, turn_format
+from gemmagraph.prompts.wording import use_wording
 
 __all__ = [
+    "ArgumentsRead",
     "BadCall",
     "BadCallRead",
+    "CallBegun",
     "CallRead",
     "Family",
     "GemmagraphError",
@@ -53,4 +58,5 @@ __all__ = [
     "register_family",
     "register_notation",
     "turn_format",
+    "use_wording",
 ]

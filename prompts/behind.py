@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from gemmagraph.prompts import spelling
 from gemmagraph.prompts.bodies import NAME
-from gemmagraph.prompts.scan import TURN_ENDS, turn_end_at
+from gemmagraph.prompts.scan import TURN_ENDS, is_short, turn_end_at
 from gemmagraph.prompts.toolset import Toolset
 
 Behind: TypeAlias = Literal["open", "calls", "follow", "conditional", "dropped"]
@@ -38,7 +38,7 @@ def behind_prefix(text: str, pos: int, final: bool, tools: Toolset, bad: bool) -
     if bad and text[pos : pos + 1] in (",", ")", "]", "}"):
         return "dropped", pos
     left_over = spelling.LEFT_OVER.match(text, pos) if final or "\n" in text[pos : pos + 60] else None
-    if not final and len(text) - pos < 60 and not left_over and spelling.LEFT_OVER_MAY_COME.fullmatch(text, pos):
+    if is_short(text, pos, final, 60) and not left_over and spelling.LEFT_OVER_MAY_COME.fullmatch(text, pos):
         return "open", pos
     closing = left_over or spelling.CLOSING_DECORATION.match(text, pos)
     return "calls", closing.end() if closing else pos
@@ -74,6 +74,6 @@ def behind_call(
 def _conditional(text: str, pos: int, at: int, final: bool) -> tuple[Behind, int]:
     """`if` stands behind a call: with an `else` in the same line it is an expression, else the text goes on."""
     line, newline, _ = text[at : at + _LONGEST_LINE].partition("\n")
-    if not newline and not final and len(line) < _LONGEST_LINE:
+    if not newline and is_short(text, at, final, _LONGEST_LINE):
         return "open", pos
     return ("conditional", at + len(line)) if " else " in line else ("calls", pos)

@@ -12,9 +12,10 @@ from typing import Literal, TypeAlias
 from gemmagraph.prompts import spelling
 from gemmagraph.prompts.behind import behind_call, behind_prefix, next_call
 from gemmagraph.prompts.bodies import NAME, Bodies
+from gemmagraph.prompts.doubt import rest_of_text
 from gemmagraph.prompts.messages import BadCall, ToolCall
 from gemmagraph.prompts.outcomes import Outcome
-from gemmagraph.prompts.scan import TURN_ENDS, Extent
+from gemmagraph.prompts.scan import TURN_END, TURN_ENDS, is_short
 from gemmagraph.prompts.spelling import Sure
 from gemmagraph.prompts.stretch import End, Stretch
 from gemmagraph.prompts.toolset import Toolset
@@ -25,6 +26,7 @@ sentence. "line": a body at the start of a line."""
 
 _SWALLOWED = {"tag": spelling.CALL_TAG_END, "prefix": re.compile(r"(?!)")}
 """Where a broken block without a fence ends."""
+_LINE_END = re.compile(rf"\n|{TURN_END.pattern}")
 _MAX_HELD = 300
 
 
@@ -50,12 +52,10 @@ class Block(Stretch):
         fence: str = "",
         line: Sure | None = None,
     ) -> None:
-        super().__init__(opened, fence, self._follow if kind == "follow" else self._head)
+        super().__init__(opened, fence, self._follow if kind == "follow" else self._head, tools)
         self.kind = kind
-        self.outcomes: list[Outcome] = []
         self._sure: Sure = sure
         self._bodies = bodies
-        self._tools = tools
         self._read = 0
         """Bodies read so far."""
         self._line: Sure | None = line
@@ -86,7 +86,7 @@ class Block(Stretch):
         if text[pos] == "<":
             return self._angle(text, pos, final)
         if self._fence and text[pos] == self._fence[0]:
-            if not final and text[pos : pos + 16].strip(self._fence[0]) == "" and len(text) - pos < 16:
+            if is_short(text, pos, final, 16) and not text[pos:].strip(self._fence[0]):
                 return "open", pos
             if text.startswith(self._fence, pos) or (final and not text[pos:].strip(self._fence[0])):
                 return self._close(text, pos)
@@ -98,7 +98,7 @@ class Block(Stretch):
         return self._body_or_word(text, pos, final)
 
     def _angle(self, text: str, pos: int, final: bool) -> tuple[End, int]:
-        if not final and ">" not in text[pos : pos + 40] and len(text) - pos < 40:
+        if is_short(text, pos, final, 40) and ">" not in text[pos:]:
             return "open", pos
         closing = spelling.CALL_TAG_END.match(text, pos)
         if closing and self.kind == "tag":
@@ -121,11 +121,11 @@ class Block(Stretch):
             self._fence = fence.group(1)
             self.kind = "fence"
             return "open", fence.end()
-        return ("open", pos) if not final and len(text) - pos < _MAX_HELD else self._nothing(text, pos)
+        return ("open", pos) if is_short(text, pos, final, _MAX_HELD) else self._nothing(text, pos)
 
     def _body_or_word(self, text: str, pos: int, final: bool) -> tuple[End, int]:
         if self.kind in ("prefix", "sentence", "follow") and not self._read:
-            if not final and len(text) - pos < _MAX_HELD and spelling.BODY_DECORATION_MAY_COME.fullmatch(text, pos):
+            if is_short(text, pos, final, _MAX_HELD) and spelling.BODY_DECORATION_MAY_COME.fullmatch(text, pos):
                 return "open", pos
             decoration = spelling.BODY_DECORATION.match(text, pos)
             if decoration and decoration.end() > pos:
@@ -138,7 +138,7 @@ class Block(Stretch):
         after = named.end()
         while after < len(text) and text[after] in " \t" and after - named.end() < 20:
             after += 1
-        if after == len(text) and not final and after - pos < _MAX_HELD:
+        if after == len(text) and is_short(text, pos, final, _MAX_HELD):
             return "open", pos
         if text[after] == "(" if after < len(text) else False:
             return self._begin(pos)
@@ -170,12 +170,11 @@ class Block(Stretch):
         if self.kind != "prefix" or self._read:
             return self._nothing(text, pos)
         newline = text.find("\n", pos, pos + _MAX_HELD)
-        if newline < 0 and not final and len(text) - pos < _MAX_HELD:
+        if newline < 0 and is_short(text, pos, final, _MAX_HELD):
             return "open", pos
         end = min(len(text), pos + _MAX_HELD) if newline < 0 else newline
-        for mark in TURN_ENDS:
-            found = text.find(mark, pos, end)
-            end = found if found >= 0 else end
+        mark = TURN_END.search(text, pos, end)
+        end = mark.start() if mark else end
         known = self._tools.resolve(named.group().rstrip(":"))
         if spelling.PREFIX.match(text, pos) or (not known and spelling.NONE.match(text, pos, end)):
             return "calls", pos if spelling.PREFIX.match(text, pos) else end
@@ -196,7 +195,7 @@ class Block(Stretch):
         """A name alone on its line: a call without arguments, unless they follow as an object."""
         gap = spelling.FEW_SPACES.match(text, end)
         following = gap.end() if gap else end
-        if following == len(text) and not final and following - end < 200:
+        if following == len(text) and is_short(text, end, final, 200):
             return "open", pos
         if text.startswith("{", following):
             return self._begin(pos)
@@ -208,48 +207,34 @@ class Block(Stretch):
         self.outcomes += self._bodies.bare_name(text[pos:end], named.group())
         return "calls", end
 
-    def _begin(self, pos: int) -> tuple[End, int]:
-        self._extent = Extent(self._tools.keys)
-        self._parts = []
-        self._step = self._body
-        return "open", pos
-
-    def _body(self, text: str, pos: int, final: bool) -> tuple[End, int]:
-        assert self._extent is not None
-        state, after = self._extent.feed(text, pos, final)
-        self._parts.append(text[pos:after])
-        if state == "open":
-            return "open", after
-        if state == "turn_end":
-            self._cut_body()
-            return "turn_end", after
-        self._step = self._judge
-        return "open", after
-
     def _judge(self, text: str, pos: int, final: bool) -> tuple[End, int]:
-        """Behind one whole body."""
         assert self._extent is not None
-        raw, strings = "".join(self._parts), self._extent.strings
-        if raw[0] not in "{[":
-            if len(text) - pos < 5 and not final:
+        raw, strings = self._parts[0], self._extent.strings
+        if raw[0] != "{":
+            if is_short(text, pos, final, 5) and not text[pos:].strip(" \t./*"):
                 return "open", pos
-            if spelling.EXPRESSION.match(text, pos):
+            goes_on = spelling.BEHIND_LINK if raw[0] == "[" else spelling.EXPRESSION
+            if goes_on.match(text, pos):
                 return self._expression(raw, pos)
-        elif raw[0] == "[":
-            if len(text) - pos < 2 and not final:
-                return "open", pos
-            if spelling.BEHIND_LINK.match(text, pos):
-                return self._expression(raw, pos)
+        end: int | None = pos
+        if raw[0] in "{[" or self.kind not in ("reply", "sentence"):  # those are text if anything else follows
+            end = rest_of_text(raw, text, pos, final, self._tools)
+        if end is None:
+            return "open", pos
         self._extent = None
+        rest = text[pos:end].rstrip()
         sure = "declared" if self._is_weak(raw) else self._sure
-        return self._take(self._bodies.read(raw, strings, sure), raw, strings), pos
+        if rest and self.kind == "reply" and self._line:
+            sure = self._line
+        found = self._bodies.read(raw, strings, sure, rest=rest)
+        return self._take(found, raw, strings, rest), end if found else pos
 
     def _is_weak(self, raw: str) -> bool:
         """Whether a body that nothing announces is believed only if it calls a declared tool: code in a fence, a
         list of calls in a text."""
         if self._fence:
             return self._sure == "whole" and raw[0] not in "{["
-        return self.kind == "line" and raw[0] == "[" and raw[1:].lstrip()[:1] != "{"
+        return self.kind == "line" and self._sure != "lists" and raw[0] == "[" and raw[1:].lstrip()[:1] != "{"
 
     def _expression(self, raw: str, pos: int) -> tuple[End, int]:
         """The body is only a part of an expression."""
@@ -265,14 +250,13 @@ class Block(Stretch):
         return "open", pos
 
     def _drop_line(self, text: str, pos: int, final: bool) -> tuple[End, int]:
-        newline = text.find("\n", pos)
-        mark = min((at for at in (text.find(each, pos) for each in TURN_ENDS) if at >= 0), default=len(text))
-        if newline < 0 and mark == len(text) and not final:
+        end = _LINE_END.search(text, pos)
+        if not end and not final:
             return "open", max(pos, len(text) - 16)
-        return "calls", mark if newline < 0 else min(newline, mark)
+        return "calls", end.start() if end else len(text)
 
-    def _take(self, found: list[Outcome] | None, raw: str, strings: dict[int, int]) -> End:
-        """What follows from one whole body."""
+    def _take(self, found: list[Outcome] | None, raw: str, strings: dict[int, int], rest: str) -> End:
+        """What follows from one whole body. `rest`: what may belong to its last text."""
         if found is None:
             return "quote" if self._fence else "text"
         self._read += 1
@@ -283,15 +267,17 @@ class Block(Stretch):
             return "turn_end"
         if self._fence and not found and self._sure != "yes":
             return "quote"
-        if self.kind == "prefix":
+        if rest and found and self.kind in ("prefix", "follow"):
+            self._step = self._drop_line
+        elif self.kind == "prefix":
             self._step = self._between
         elif self.kind in ("sentence", "follow"):
             self._step = self._rest_of_line
         elif self.kind == "line":
             return "calls" if found else "text"
         elif self.kind == "reply" and self._line_outcomes is not None:
-            in_line = self._bodies.read(raw, strings, self._line) if raw[0] in "{[" and self._line else None
-            self._line_outcomes = self._line_outcomes + in_line if in_line else None
+            same = self._bodies.read(raw, strings, self._line, rest=rest) if raw[0] in "{[" and self._line else None
+            self._line_outcomes = self._line_outcomes + same if same else None
         return "open"
 
     def _between(self, text: str, pos: int, final: bool) -> tuple[End, int]:
@@ -301,12 +287,14 @@ class Block(Stretch):
         if found == "conditional":
             last = self.outcomes.pop() if self.outcomes else None
             tool = last.name if isinstance(last, ToolCall) else None
-            self.outcomes.append(
-                self._bodies.malformed(text[pos:after], tool, "only the call itself may stand there")
-            )
+            raw = self._parts[0] + text[pos:after]
+            self.outcomes.append(self._bodies.malformed(raw, tool, "only the call itself may stand there"))
         if found == "conditional" or found == "dropped":
             self._step = self._drop_line
             return "open", pos
+        gap = spelling.BETWEEN.match(text, pos)
+        if not bad and gap is not None and "\n" in gap.group():
+            self._settle()
         return found, after
 
     def _rest_of_line(self, text: str, pos: int, final: bool) -> tuple[End, int]:
@@ -345,9 +333,9 @@ class Block(Stretch):
         """The rest of a fence or tag that holds something other than calls."""
         closing = re.compile(rf"\n[ \t]*{re.escape(self._fence)}") if self._fence else _SWALLOWED[self.kind]
         found = closing.search(text, pos)
-        mark = min((at for at in (text.find(each, pos) for each in TURN_ENDS) if at >= 0), default=-1)
-        if mark >= 0 and (not found or mark < found.start()):
-            return self._finish(text[pos:mark]), mark
+        mark = TURN_END.search(text, pos, found.start() if found else len(text))
+        if mark:
+            return self._finish(text[pos : mark.start()]), mark.start()
         if found:
             return self._finish(text[pos : found.end()]), found.end()
         if final:

@@ -12,11 +12,12 @@ from typing import Final
 
 from gemmagraph.prompts import spelling
 from gemmagraph.prompts.arguments import WriteCall
+from gemmagraph.prompts.doubt import rest_of_text
 from gemmagraph.prompts.echoes import is_declaration, is_signature
 from gemmagraph.prompts.literals import Cut, Literals, Unreadable, WrittenCall, json_value, same
 from gemmagraph.prompts.messages import BadCall, ToolCall
 from gemmagraph.prompts.outcomes import NO_CALL, NOT_A_CALL, Outcome, Outcomes
-from gemmagraph.prompts.scan import Extent
+from gemmagraph.prompts.scan import MAX_DEPTH, Extent
 from gemmagraph.prompts.spelling import Sure
 from gemmagraph.prompts.toolset import Toolset
 
@@ -40,6 +41,7 @@ _TOOL_MODULES = ("default_api", "tool", "function", "api.")
 _CALL_START = re.compile(
     r"""\s*[\[{][\s\[{]*["']?(?:""" + "|".join((*NAME_KEYS, *WRAPPERS)) + r""")["']?\s*:\s*["']?([\w.:/-]*)"""
 )
+_IN_LIST = re.compile(r"[\[{]|[^\W\d]")
 _ARGUMENTS = re.compile(r"""["'](?:""" + "|".join(ARGUMENT_KEYS) + r""")["']\s*:""")
 
 
@@ -58,28 +60,35 @@ class Bodies(Outcomes):
         self.made_up = False
         """Whether the model has written the result of a call itself: what follows is made up too."""
 
-    def read(self, raw: str, strings: Mapping[int, int], sure: Sure, cut: bool = False) -> list[Outcome] | None:
+    def read(
+        self, raw: str, strings: Mapping[int, int], sure: Sure, cut: bool = False, rest: str = ""
+    ) -> list[Outcome] | None:
         """The calls in one body, or None if it is none.
 
         Args:
             raw: the body with its name, if it has one.
             strings: where its strings end, by `Extent`.
             cut: whether the output ended inside it.
+            rest: what stands behind it and may belong to its last text.
         """
+        if sure == "lists":
+            sure = "whole" if spelling.NAMED_LIST.match(raw) else "declared"
         if raw[0] == "[":  # which of its calls are to declared tools is asked below, of all of them
             found = list(self._list(raw, strings, "whole" if sure == "declared" else sure, cut))
         elif raw[0] == "{":
             found = self._object(raw, strings, sure, cut)
         else:
             found = [self._call(raw, 0, strings, sure, cut)[0]]
-        if sure != "yes" and NOT_A_CALL in found:
+        if rest:
+            found = self.last_refused(found, raw + rest)
+        known = any(isinstance(item, ToolCall) or self._declared(item) for item in found)
+        if sure != "yes" and NOT_A_CALL in found and not (raw[0] == "[" and known):
             return None
-        if sure == "declared" and not any(isinstance(item, ToolCall) or self._declared(item) for item in found):
+        if sure == "declared" and not known:
             return None
+        reason = "only whole calls may stand in a list" if known else "it does not say which tool to call"
         return [
-            item
-            if isinstance(item, ToolCall | BadCall)
-            else self.malformed(raw, None, "it does not say which tool to call")
+            item if isinstance(item, ToolCall | BadCall) else self.malformed(raw, None, reason)
             for item in found
             if item is not NO_CALL
         ]
@@ -88,43 +97,58 @@ class Bodies(Outcomes):
         return isinstance(item, BadCall) and item.tool is not None and self._tools.resolve(item.tool) is not None
 
     def _list(self, raw: str, strings: Mapping[int, int], sure: Sure, cut: bool) -> Iterator[object]:
+        """The calls in a list, or in lists in it."""
         literals = self._literals(raw, strings, python=True)
-        pos = literals.gap(1)
-        empty = True
-        while pos < len(raw) and raw[pos] != "]":
+        pos: int | None = literals.gap(1)
+        empty, depth = True, 0
+        while pos is not None and pos < len(raw) and (depth or raw[pos] != "]"):
             empty = False
-            start = pos
-            if raw[pos] == "{":
-                try:
-                    item, pos = self._literals(raw, strings, python=False).value(pos)
-                except Cut:
-                    yield self.unterminated(raw[start:], _named(raw[start:]))
+            if raw[pos] == "[" and depth < MAX_DEPTH and _IN_LIST.match(raw, literals.gap(pos + 1)):
+                depth, pos = depth + 1, literals.gap(pos + 1)
+                continue
+            if raw[pos] == "]":
+                depth, pos = depth - 1, literals.gap(pos + 1)
+                if raw[pos : pos + 1] not in ("", ",", ";", "]"):
+                    yield NOT_A_CALL
                     return
-                except Unreadable as problem:
-                    pos = _element_end(raw, start, self._tools.keys)
-                    yield self._unreadable(raw[start:pos], str(problem), sure)
-                else:
-                    yield from self._json(item, raw[start:pos], sure)
-                    if self.made_up:
-                        return
-            elif NAME.match(raw, pos):
-                outcome, pos = self._call(raw, pos, strings, sure, cut)
-                if self._goes_on(raw, pos, literals.gap(pos)):
-                    yield self._not_written(
-                        raw[start:], _first_name(raw, start), "only whole calls may stand in a list", sure
-                    )
-                    return
-                yield outcome
             else:
-                yield NOT_A_CALL
-                return
-            pos = literals.gap(pos)
-            if raw[pos : pos + 1] in (",", ";"):
+                found, pos = self._element(raw, pos, strings, sure, cut)
+                yield from found
+            if pos is not None and raw[pos : pos + 1] in (",", ";"):
                 pos = literals.gap(pos + 1)
         if empty and cut and sure == "whole":
             yield NOT_A_CALL
         elif empty and cut:
             yield self.unterminated(raw, None)
+
+    def _element(
+        self, raw: str, start: int, strings: Mapping[int, int], sure: Sure, cut: bool
+    ) -> tuple[list[object], int | None]:
+        """The calls that one element of a list means, and where the next one may begin; None if nothing behind it
+        counts."""
+        if raw[start] == "{":
+            try:
+                item, pos = self._literals(raw, strings, python=False).value(start)
+            except Cut:
+                return [self.unterminated(raw[start:], _named(raw[start:]))], None
+            except Unreadable as problem:
+                pos = _element_end(raw, start, self._tools.keys)
+                found = [self._unreadable(raw[start:pos], str(problem), sure)]
+            else:
+                found = list(self._json(item, raw[start:pos], sure))
+        elif NAME.match(raw, start):
+            outcome, pos = self._call(raw, start, strings, sure, cut)
+            found = [outcome]
+        else:
+            return [NOT_A_CALL], None
+        after = self._literals(raw, strings, python=True).gap(pos)
+        if raw[start] != "{" and self._goes_on(raw, pos, after):
+            reason = "only whole calls may stand in a list"
+            return [self._not_written(raw[start:], _first_name(raw, start), reason, sure)], None
+        rest = rest_of_text(raw[start:pos], raw, pos, True, self._tools)
+        if rest is not None and rest > pos:
+            return self.last_refused(found, raw[start:rest]), None
+        return found, None if self.made_up else after
 
     def _goes_on(self, raw: str, end: int, pos: int) -> bool:
         """Whether a call that ends at `end` is only a part of an expression; `pos` is behind the gap."""

@@ -8,9 +8,11 @@ tokens; all other text stays byte for byte, and nothing is normalised: look-alik
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
+
+from gemmagraph.prompts.messages import JSON
 
 BREAK: Final = "‹"
 """Stands in for the `<` of a mark: the reader still sees what was meant, the tokenizer sees plain text."""
@@ -39,6 +41,16 @@ class Defuser:
         if "<" not in text:
             return text
         return self._pattern.sub(lambda mark: self._instead + mark.group()[1:], text)
+
+    def value(self, value: JSON) -> JSON:
+        """A JSON value with the marks in all its strings and keys made harmless."""
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, Mapping):
+            return {self(str(key)): self.value(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(item) for item in value]
+        return value
 
     def finds(self, text: str) -> bool:
         """Whether a mark stands in `text`."""

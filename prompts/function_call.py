@@ -11,31 +11,29 @@ ever evaluated.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from gemmagraph.prompts import schemas
 from gemmagraph.prompts.messages import JSON, ToolCall, ToolResult, ToolSpec
 from gemmagraph.prompts.prompted import PromptedReader
 from gemmagraph.prompts.toolset import Toolset
-from gemmagraph.prompts.wording import instructions
-from gemmagraph.prompts.writing import escape_marks, json_value, python_value
-
-_NAME: Final = re.compile(r"[^\W\d]\w{0,63}")
-"""A key that may stand bare. Python takes more (letters with combining marks), readers do not."""
+from gemmagraph.prompts.wording import declared, wording
+from gemmagraph.prompts.writing import escape_marks, json_value, python_call
 
 
 def write_call(name: str, arguments: Mapping[str, JSON]) -> str:
-    inside = ", ".join(_argument(key, value) for key, value in arguments.items())
-    return f"FUNCTION_CALL: {name}({inside})"
+    return f"FUNCTION_CALL: {python_call(name, arguments)}"
 
 
 class FunctionCall:
     name = "function_call"
+    turns: str | None = None
+
+    def __init__(self) -> None:
+        self.wording = wording("function_call")
 
     def declare(self, tools: Toolset) -> str:
-        return instructions(self.name, "\n".join(map(_declaration, tools))) if len(tools) else ""
+        return declared(self.wording, tools, _declaration, self.write_calls)
 
     def write_calls(self, calls: Sequence[ToolCall]) -> str:
         return "\n".join(escape_marks(write_call(call.name, call.arguments)) for call in calls)
@@ -45,12 +43,6 @@ class FunctionCall:
 
     def reader(self, tools: Toolset) -> PromptedReader:
         return PromptedReader(tools, write_call, bare="declared")
-
-
-def _argument(key: str, value: JSON) -> str:
-    if _NAME.fullmatch(key):
-        return f"{key}={python_value(value)}"
-    return f"**{{{python_value(key)}: {python_value(value)}}}"
 
 
 def _declaration(spec: ToolSpec) -> str:

@@ -10,40 +10,30 @@ function-calling guide for Gemma 3 prompts for (ai.google.dev/gemma/docs/capabil
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from gemmagraph.prompts import schemas
-from gemmagraph.prompts.messages import JSON, ToolCall, ToolResult, ToolSpec
+from gemmagraph.prompts.messages import ToolCall, ToolResult
 from gemmagraph.prompts.prompted import PromptedReader
 from gemmagraph.prompts.toolset import Toolset
-from gemmagraph.prompts.wording import instructions
-from gemmagraph.prompts.writing import escape_marks, json_value
-
-
-def write_call(name: str, arguments: Mapping[str, JSON]) -> str:
-    return json_value({"name": name, "arguments": arguments})
+from gemmagraph.prompts.wording import declared, wording
+from gemmagraph.prompts.writing import escape_marks, json_call, json_declaration, json_results
 
 
 class JsonCall:
     name = "json"
+    turns: str | None = None
+
+    def __init__(self) -> None:
+        self.wording = wording("json")
 
     def declare(self, tools: Toolset) -> str:
-        return instructions(self.name, "\n".join(map(_declaration, tools))) if len(tools) else ""
+        return declared(self.wording, tools, json_declaration, self.write_calls)
 
     def write_calls(self, calls: Sequence[ToolCall]) -> str:
-        return "\n".join(escape_marks(write_call(call.name, call.arguments)) for call in calls)
+        return "\n".join(escape_marks(json_call(call.name, call.arguments)) for call in calls)
 
     def write_results(self, results: Sequence[ToolResult]) -> str:
-        return "\n".join(
-            json_value({"name": result.name, "error" if result.is_error else "result": result.content})
-            for result in results
-        )
+        return json_results(results)
 
     def reader(self, tools: Toolset) -> PromptedReader:
-        return PromptedReader(tools, write_call, bare="whole")
-
-
-def _declaration(spec: ToolSpec) -> str:
-    return json_value(
-        {"name": spec.name, "description": spec.description, "parameters": schemas.flat(spec.parameters)}
-    )
+        return PromptedReader(tools, json_call, bare="whole")

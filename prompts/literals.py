@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gemmagraph.prompts.arguments import Number
+from gemmagraph.prompts.complaint import clean
+from gemmagraph.prompts.doubt import is_doubtful
 from gemmagraph.prompts.escapes import is_half_escaped, unescaped
 from gemmagraph.prompts.scan import KEY, MAX_DEPTH, Extent
 
@@ -25,7 +27,6 @@ _NUMBER = re.compile(
 )
 _WORD = re.compile(r"[^\W\d][\w.:/-]*")
 _BARE_KEY = re.compile(r"[^\W\d][\w-]*")
-_KEY_BEFORE = re.compile(r"(\w{1,60})\s{0,4}=\s{0,4}\Z")
 _JUNK = re.compile(r"[^\s,)\]}]{1,40}")
 _STRING = re.compile(r"""([rRbBuUfF]{0,2})('''|\"\"\"|'|")""")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -156,7 +157,7 @@ class Literals:
             return
         assert frame.key is not None
         if frame.key in frame.mapping and not same(frame.mapping[frame.key], item):
-            raise Unreadable(f"{frame.key!r} is given twice with different values")
+            raise Unreadable(f"{_shown(frame.key)} is given twice with different values")
         frame.mapping[frame.key] = item
 
     def _separator(self, frame: _Frame, pos: int) -> tuple[bool, int]:
@@ -173,7 +174,7 @@ class Literals:
         if frame.mapping is not None and self.known_key(pos):
             self.repaired = True
             return True, pos
-        raise Unreadable(f"a comma or {frame.closer!r} is missing before {self.text[pos : pos + 20]!r}")
+        raise Unreadable(f"a comma or {frame.closer} is missing before {_shown(self.text[pos : pos + 20])}")
 
     def _key(self, frame: _Frame, pos: int) -> int:
         """Reads `key:` where an object's next key must stand; the position of what follows."""
@@ -187,17 +188,19 @@ class Literals:
         bare = None if _STRING.match(self.text, pos) else _BARE_KEY.match(self.text, pos)
         if bare and bare.group() not in _CONSTANTS:
             if self._python:
-                raise Unreadable(f"{bare.group()!r} is not quoted")
+                raise Unreadable(f"{_shown(bare.group())} is not quoted")
             key: object = bare.group()
             after = bare.end()
             self.repaired = True
         else:
-            key, after = self._scalar(pos)
+            key, after = self._key_piece(pos)
+        written = self.text[pos:after]
         after = self.gap(after)
         if self.peek(after) != ":":
-            if frame.mapping is None and not (bare and bare.group() not in _CONSTANTS):
+            is_set = frame.mapping is None and not (bare and bare.group() not in _CONSTANTS)
+            if is_set and (not isinstance(key, str) or self.text[after] in ",}"):
                 return pos
-            raise Unreadable(f"a colon is missing after {key!r}")
+            raise Unreadable(f"a colon is missing after {_shown(written)}")
         if isinstance(key, Number):
             key = key.text
         if not isinstance(key, str):
@@ -206,6 +209,11 @@ class Literals:
             frame.mapping = {}
         frame.key = key
         return after + 1
+
+    def _key_piece(self, pos: int) -> tuple[object, int]:
+        """The scalar at `pos`, where a key may stand: of strings in a row, the first."""
+        string = _STRING.match(self.text, pos)
+        return self._string(string) if string else self._scalar(pos)
 
     def known_key(self, pos: int) -> bool:
         """Whether a declared key, bare or quoted, and its `:` or `=` stand at `pos`."""
@@ -221,16 +229,16 @@ class Literals:
             after = self.text[number.end() : number.end() + 1]
             if after and (after.isalnum() or after in "_.-+*/%"):
                 junk = _JUNK.match(self.text, pos)
-                raise Unreadable(f"{junk.group() if junk else after!r} is not quoted")
+                raise Unreadable(f"{_shown(junk.group() if junk else after)} is not quoted")
             return Number(number.group()), number.end()
         word = _WORD.match(self.text, pos)
         if word:
             if word.group() in _CONSTANTS:
                 return _CONSTANTS[word.group()], word.end()
             if self.text[word.end() : word.end() + 1] == "(":
-                raise Unreadable(f"{word.group()[:40]}(…) is a call inside a call; arguments must be plain values")
-            raise Unreadable(f"{word.group()[:40]} is not quoted")
-        raise Unreadable(f"{self.text[pos : pos + 20]!r} is not a value")
+                raise Unreadable(f"{_shown(word.group())}(…) is a call inside a call; arguments must be plain values")
+            raise Unreadable(f"{_shown(word.group())} is not quoted")
+        raise Unreadable(f"{_shown(self.text[pos : pos + 20])} is not a value")
 
     def _text(self, opened: re.Match[str]) -> tuple[str, int]:
         """The string that begins there, joined with those that follow it as Python joins them."""
@@ -251,7 +259,8 @@ class Literals:
             raise Cut
         body = self.text[opened.end() : end - len(quote)]
         if len(quote) == 1 and quote in body and is_doubtful(body, quote, self._keys):
-            raise Unreadable(f"a quote inside the text {body[:30]!r} must be written as \\{quote}")
+            written = _shown(self.text[opened.start() : end])
+            raise Unreadable(f"a quote inside the text {written} must be written as \\{quote}")
         if "b" in prefix:
             raise Unreadable("bytes are not a value that a tool can take; write a plain string")
         if "f" in prefix:
@@ -260,7 +269,8 @@ class Literals:
             body = body.replace("{{", "{").replace("}}", "}")
         if "\\" in body and "r" not in prefix:
             if is_half_escaped(body):
-                raise Unreadable(f"the backslashes in {body[:30]!r} must be doubled")
+                written = _shown(self.text[opened.start() : end])
+                raise Unreadable(f"the backslashes in {written} must be doubled")
             body = unescaped(body, python=self._python or quote != '"')
         if _LONE_SURROGATE.search(body):
             raise Unreadable("a text holds half a character (a lone surrogate)")
@@ -285,7 +295,7 @@ class Literals:
                 pos = self.gap(pos + 1)
             elif char != ")":
                 if not self.known_key(pos):
-                    raise Unreadable(f"a comma is missing before {self.text[pos : pos + 20]!r}")
+                    raise Unreadable(f"a comma is missing before {_shown(self.text[pos : pos + 20])}")
                 self.repaired = True
         written.end = pos + 1
         written.repaired = self.repaired
@@ -319,7 +329,7 @@ class Literals:
         key = _BARE_KEY.match(self.text, pos)
         after = self.gap(key.end()) if key else pos
         if not key and _STRING.match(self.text, pos):
-            quoted, after = self._scalar(pos)
+            quoted, after = self._key_piece(pos)
             after = self.gap(after)
         elif key:
             quoted = key.group()
@@ -331,6 +341,8 @@ class Literals:
             item, pos = self.value(after + (2 if sign == "=>" else 1))
             self._name_argument(written, quoted, item)
             return pos
+        if key is None and quoted in self._keys and _STRING.match(self.text, after):
+            raise Unreadable(f"= is missing after {_shown(self.text[pos:after])}")
         item, pos = self.value(pos)
         if written.named:
             raise Unreadable("a value without a name stands after named ones")
@@ -339,45 +351,13 @@ class Literals:
 
     def _name_argument(self, written: WrittenCall, key: str, item: object) -> None:
         if key in written.named and not same(written.named[key], item):
-            raise Unreadable(f"{key!r} is given twice with different values")
+            raise Unreadable(f"{_shown(key)} is given twice with different values")
         written.named[key] = item
 
 
-def is_doubtful(body: str, quote: str, keys: frozenset[str]) -> bool:
-    """Whether a string with its own quote inside, unescaped, could mean something else than that quote.
-
-    Clear are an apostrophe or inch mark behind a word, and a pair around words. A quote behind a key or a bracket
-    may open the next value, one in front of a space may end this one: then there are two readings.
-    """
-    opened = False
-    depth = 0
-    at = -1
-    for at in _unescaped(body, quote):
-        before, after = body[at - 1 : at], body[at + 1 : at + 2]
-        if before in ("(", "[", "{", ":") or body[max(0, at - 8) : at].rstrip().endswith(('":', "':")):
-            return True
-        key = _KEY_BEFORE.search(body, max(0, at - 70), at)
-        if key and key.group(1) in keys:
-            return True
-        closing = bool(before) and not before.isspace() and not after.isalnum()
-        if opened and closing:
-            opened = False
-        elif before.isalpha() if quote == "'" else before.isdigit() and not after.isalnum():
-            continue
-        elif opened or closing or not after or after.isspace():
-            return True
-        else:
-            opened = True
-    for char in body if at >= 0 else "":
-        depth += (char in "([{") - (char in ")]}")
-        if depth < 0:
-            return True
-    return opened or depth != 0
-
-
-def _unescaped(body: str, quote: str) -> list[int]:
-    """Where `quote` stands in `body` without a backslash in front."""
-    return [match.start() for match in re.finditer(rf"\\.|{quote}", body, re.DOTALL) if match.group() == quote]
+def _shown(written: str) -> str:
+    """A piece of what was written, for a message: on one line, and short."""
+    return clean(written[:40]) + ("…" if len(written) > 40 else "")
 
 
 def json_value(text: str, keys: frozenset[str]) -> object:
@@ -391,5 +371,5 @@ def json_value(text: str, keys: frozenset[str]) -> object:
     literals = Literals(text, extent.strings, keys, python=False)
     item, pos = literals.value(0)
     if literals.gap(pos) != len(text):
-        raise Unreadable(f"something stands behind the value: {text[pos : pos + 20]!r}")
+        raise Unreadable(f"something stands behind the value: {_shown(text[pos : pos + 20])}")
     return item

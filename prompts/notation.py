@@ -25,6 +25,22 @@ class ThoughtRead:
 
 
 @dataclass(frozen=True, slots=True)
+class CallBegun:
+    """A call to a tool is being written. `CallRead` or `BadCallRead` settles what came of it; where text or the end
+    comes before either, it was none."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentsRead:
+    """A piece of the arguments of the call that has begun, as the model spells them, brackets included. All of them
+    are told of a good call; of a bad one, it depends on how the text arrived."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallRead:
     """A complete call whose arguments are valid."""
 
@@ -36,7 +52,7 @@ class BadCallRead:
     bad_call: BadCall
 
 
-ReadEvent: TypeAlias = TextRead | ThoughtRead | CallRead | BadCallRead
+ReadEvent: TypeAlias = TextRead | ThoughtRead | CallBegun | ArgumentsRead | CallRead | BadCallRead
 
 
 class Reader(Protocol):
@@ -57,10 +73,13 @@ class Reader(Protocol):
 class Notation(Protocol):
     """One way of declaring tools, and of writing and reading calls and results.
 
-    `read(write_calls(calls))` gives the same calls again.
+    `read(write_calls(calls))` gives the same calls again. A native notation, one that writes control marks itself,
+    is given names, descriptions and results whose marks are defused; what a prompted one writes is defused whole.
     """
 
     name: str
+    turns: str | None
+    """The turn format to which the marks belong that it writes; None for a prompted one, which suits every format."""
 
     def declare(self, tools: Toolset) -> str:
         """The text that tells the model which tools there are and how to call them; "" without tools."""
@@ -71,7 +90,7 @@ class Notation(Protocol):
         ...
 
     def write_results(self, results: Sequence[ToolResult]) -> str:
-        """Results as the model is shown them, errors included. Contents are defused by the caller."""
+        """Results as the model is shown them, errors included."""
         ...
 
     def reader(self, tools: Toolset) -> Reader: ...
@@ -87,6 +106,10 @@ def read(notation: Notation, text: str, tools: Toolset, stop: StopReason = "stop
 _BUILT_IN = {
     "function_call": ("gemmagraph.prompts.function_call", "FunctionCall"),
     "json": ("gemmagraph.prompts.json_call", "JsonCall"),
+    "tool_code": ("gemmagraph.prompts.tool_code", "ToolCode"),
+    "pythonic": ("gemmagraph.prompts.pythonic", "Pythonic"),
+    "gemma4": ("gemmagraph.prompts.native", "Gemma4"),
+    "functiongemma": ("gemmagraph.prompts.native", "FunctionGemma"),
 }
 """Loaded when they are asked for."""
 _registered: dict[str, Callable[[], Notation]] = {}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
+from gemmagraph.prompts import spelling
 from gemmagraph.prompts.arguments import WriteCall, unknown_tool_message
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.literals import Unreadable, WrittenCall, same
@@ -20,6 +22,10 @@ NO_CALL: Final = object()
 
 _NO_TOOL = frozenset({"none", "null", "n/a", "no_tool", "no_function"})
 _LONGEST_MESSAGE = 240
+_CALLED = re.compile(
+    spelling.NAME_AND_BRACKET.pattern
+    + r"""|["'](?:function_|tool_)?name["']\s{0,8}:\s{0,8}["']([\w.:/-]{1,100})["']"""
+)
 
 
 class Outcomes:
@@ -41,6 +47,18 @@ class Outcomes:
     def malformed(self, raw: str, name: str | None, reason: str) -> BadCall:
         """A call that cannot be read, and why."""
         return self._bad("malformed", name, f"This call can not be read: {reason}", raw)
+
+    def last_refused(self, found: list[object], raw: str) -> list[object]:
+        """What was found in `raw`, but with the last call refused: its last text may go on behind it."""
+        last = found[-1] if found else None
+        if isinstance(last, ToolCall):
+            tool: str | None = last.name
+        elif isinstance(last, BadCall) and last.kind == "invalid_arguments":
+            tool = last.tool
+        else:
+            return found
+        reason = 'its last text has no clear end; write quotes inside a text as \\" and nothing behind a call'
+        return [*found[:-1], self.malformed(raw, tool, reason)]
 
     def bare_name(self, raw: str, name: str) -> list[Outcome]:
         """A call that is a name and nothing more."""
@@ -85,7 +103,7 @@ class Outcomes:
         arguments = dict(zip(declared, written.positional, strict=False))
         for key, value in written.named.items():
             if key in arguments and not same(arguments[key], value):
-                raise Unreadable(f"{key!r} is given twice with different values")
+                raise Unreadable(f"{key} is given twice with different values")
             arguments[key] = value
         return arguments
 
@@ -100,9 +118,17 @@ class Outcomes:
         message = unknown_tool_message(name, self._tools.nearest(name), self._tools.names)
         return BadCall("unknown_tool", name, message, raw)
 
+    def _first_tool(self, raw: str) -> str | None:
+        """The first declared tool that is called in what was written, if only as a part of something else."""
+        called = (found.group(1) or found.group(2) for found in _CALLED.finditer(raw, 0, 2000))
+        return next((known for name in called if (known := self._tools.resolve(name))), None)
+
     def _bad(self, kind: Literal["malformed", "unterminated"], name: str | None, what: str, raw: str) -> BadCall:
+        inside = self._first_tool(raw)
         known = self._tools.resolve(name) if name else None
-        shown = known or next(iter(self._tools.names), None)
+        if name is None or name == "print":
+            known = known or inside
+        shown = known or inside or next(iter(self._tools.names), None)
         advice = f". Write it like this: {self.example(shown)}" if shown else "."
         if len(what) + len(advice) > _LONGEST_MESSAGE:
             what = what[: max(_LONGEST_MESSAGE - len(advice) - 1, 60)] + "…"

@@ -7,17 +7,19 @@ a step costs the same after ten turns and after a thousand. Untrusted text is de
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import is_not
-from typing import Literal, TypeAlias, TypedDict
+from dataclasses import replace
+from typing import Final, Literal, TypeAlias, TypedDict
 
 from gemmagraph.prompts.defuse import defuser
-from gemmagraph.prompts.messages import JSON, ToolCall, ToolResult, Turn
+from gemmagraph.prompts.errors import NotationError
+from gemmagraph.prompts.messages import JSON, Thought, ToolCall, ToolResult, ToolSpec, Turn
 from gemmagraph.prompts.notation import Notation
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.prompts.turns import TurnFormat
 
 _Role: TypeAlias = Literal["user", "assistant"]
 """Who speaks as far as a template without a tool role knows."""
+_MOST_PIECES: Final = 64
 
 
 class _Message(TypedDict):
@@ -28,52 +30,122 @@ class _Message(TypedDict):
 
 
 class PromptWriter:
-    """Writes conversations for one family in one notation with one toolset."""
+    """Writes conversations for one family in one notation with one toolset.
 
-    def __init__(self, turns: TurnFormat, notation: Notation, tools: Toolset) -> None:
+    Args:
+        turns: how the family writes turns.
+        notation: how calls are written.
+        tools: what may be called.
+        thinking: whether the model is asked to think before it speaks, where it can.
+        empty_thought: whether a model that is not to think has to be shown a thought that is empty.
+
+    Raises:
+        NotationError: the notation belongs to another turn format.
+    """
+
+    def __init__(
+        self,
+        turns: TurnFormat,
+        notation: Notation,
+        tools: Toolset,
+        *,
+        thinking: bool = False,
+        empty_thought: bool = False,
+    ) -> None:
+        if notation.turns not in (None, turns.name):
+            raise NotationError(
+                f"The notation {notation.name!r} is written with control tokens that a model with the turns of "
+                f"{turns.name!r} does not have.",
+                hint="Take a prompted notation, such as function_call.",
+            )
         self.turns = turns
         self.notation = notation
+        self.native = notation.turns is not None
         self.tools = tools
         self.defuse = defuser(turns.marks)
+        self.think = turns.think if thinking else ""
+        self.opening = f"{turns.open}model\n"
+        """What the model goes on from."""
+        if empty_thought and not thinking:
+            self.opening += "".join(turns.thought)
         self._declaration: str | None = None
 
     @property
     def declaration(self) -> str:
         """The tools as the model is told of them. Names and descriptions may come from elsewhere."""
         if self._declaration is None:
-            self._declaration = self.defuse(self.notation.declare(self.tools))
+            if self.native:
+                self._declaration = self.notation.declare(Toolset(map(self._defused, self.tools)))
+            else:
+                self._declaration = self.defuse(self.notation.declare(self.tools))
         return self._declaration
 
-    def model_text(self, turn: Turn) -> str:
-        """A turn of the model, as it was or as it should have been written."""
-        if turn.raw is not None:
+    def _defused(self, spec: ToolSpec) -> ToolSpec:
+        clean = self.defuse.value
+        return ToolSpec(
+            clean(spec.name), clean(spec.description), clean(spec.parameters), tuple(clean(spec.examples))
+        )
+
+    def instructions(self, system: str) -> str:
+        """System text and tools."""
+        declared = self.declaration
+        if not self.native:
+            return "\n\n".join(filter(None, (system, declared)))
+        return f"{system}\n{declared}" if system and declared and not declared.startswith("<") else system + declared
+
+    def model_text(self, turn: Turn, thoughts: bool = False) -> str:
+        """A turn of the model, as it was or as it should have been written; its thoughts only if asked for."""
+        thought = "".join(part.text for part in turn.parts if isinstance(part, Thought)) if self.native else ""
+        if turn.raw is not None and (thoughts or not thought):
             return turn.raw.strip()
         calls = [part for part in turn.parts if isinstance(part, ToolCall)]
-        pieces = [turn.text.strip()]
-        if calls:
-            pieces.append(self.notation.write_calls(calls))
-        return self.defuse("\n".join(piece for piece in pieces if piece))
+        text = self.defuse(turn.text.strip())
+        written = self.notation.write_calls(calls) if calls else ""
+        if not self.native:
+            return "\n".join(filter(None, (text, self.defuse(written))))
+        opener, closer = self.turns.thought if thought and thoughts else ("", "")
+        return f"{opener}{self.defuse(thought.strip())}\n{closer}{text}{written}" if opener else text + written
 
     def results_text(self, turn: Turn) -> str:
         """Results of tools, errors included."""
         results = [part for part in turn.parts if isinstance(part, ToolResult)]
-        return self.defuse(self.notation.write_results(results))
+        if not self.native:
+            return self.defuse(self.notation.write_results(results))
+        return self.notation.write_results(
+            [replace(each, name=self.defuse(each.name), content=self.defuse.value(each.content)) for each in results]
+        )
 
 
 class Transcript:
-    """One conversation, written as it grows. Show it the turns again at each step: only new ones are written."""
+    """One conversation, written as it grows. Show it the turns again at each step: only new ones are written.
+
+    What was written stays as it is, but for two things: with a native notation thoughts are left out as soon as
+    the next question is asked, and the empty thought that a prompt may end with is not repeated in the next.
+    """
 
     def __init__(self, writer: PromptWriter) -> None:
         self.writer = writer
         self._turns: list[Turn] = []
+        self._start()
+
+    def _start(self) -> None:
         self._system = ""
         self._messages: list[_Message] = []
+        self._written: list[str] = []
+        """The prompt up to the last message, in few pieces."""
+        self._count = 0
+        """Messages in it."""
+        self._thoughtless: str | None = None
+        """The last message without its thoughts, if it holds some."""
+        self._open = False
+        """Whether the last message is a turn of the model that goes on."""
 
     def update(self, turns: Sequence[Turn]) -> None:
         """Takes the whole conversation; what was written before and stands unchanged is kept."""
         known = len(self._turns)
-        if known > len(turns) or any(map(is_not, self._turns, turns)):
-            self._turns, self._messages, self._system = [], [], ""
+        if known > len(turns) or self._turns != (turns if isinstance(turns, list) else list(turns))[:known]:
+            self._turns = []
+            self._start()
             known = 0
         for turn in turns[known:]:
             self._add(turn)
@@ -81,42 +153,91 @@ class Transcript:
 
     def chat(self) -> tuple[Mapping[str, JSON], ...]:
         """Chat messages with the roles `user` and `assistant`, strictly in turn, the user's first: what every
-        server and every template of Gemma takes. System text and declarations stand in the first."""
-        return tuple(self._spoken())
+        server and every template of Gemma takes. System text and declarations stand in the first.
+
+        Raises:
+            NotationError: the notation is native; a server would not take control marks in a message.
+        """
+        if self.writer.native:
+            raise NotationError(
+                f"Calls in the notation {self.writer.notation.name!r} cannot be sent as chat messages.",
+                hint="Use a server that completes a whole prompt, or a prompted notation, such as function_call.",
+            )
+        first = self.writer.instructions(self._system)
+        messages = self._messages
+        if messages and messages[0]["role"] == "user":
+            first = "\n\n".join(filter(None, (first, messages[0]["content"])))
+            messages = messages[1:]
+        return (_Message(role="user", content=first), *messages) if first or self._messages else ()
 
     def completion(self) -> str:
         """The whole prompt, up to where the model goes on."""
-        form = self.writer.turns
-        pieces = [form.bos]
-        for message in self._spoken():
-            speaker = "model" if message["role"] == "assistant" else "user"
-            pieces.append(f"{form.open}{speaker}\n{message['content']}{form.close}")
-        pieces.append(f"{form.open}model\n")
-        return "".join(pieces)
+        writer, messages = self.writer, self._messages
+        if not messages:
+            return writer.turns.bos + self._head() + writer.opening
+        written = self._written
+        while self._count < len(messages) - 1:
+            written.append(self._turn(self._count) + writer.turns.close)
+            self._count += 1
+        if len(written) > _MOST_PIECES:
+            written[:] = ("".join(written),)
+        end = "" if self._open else writer.turns.close + writer.opening
+        return "".join((*written, self._turn(self._count), end))
 
-    def _spoken(self) -> list[_Message]:
-        pieces = [self._system, self.writer.declaration]
-        rest = self._messages
-        if rest and rest[0]["role"] == "user":
-            pieces.append(rest[0]["content"])
-            rest = rest[1:]
-        first = "\n\n".join(filter(None, pieces))
-        return [_Message(role="user", content=first), *rest] if first or self._messages else []
+    def _head(self) -> str:
+        """The turn of the system text, where there is one."""
+        writer, form = self.writer, self.writer.turns
+        text = writer.think + writer.instructions(self._system)
+        if not text:
+            return ""
+        if form.system_role:
+            return f"{form.open}{form.system_role}\n{text}{form.close}"
+        return f"{form.open}user\n{text}{form.close}"
+
+    def _turn(self, place: int) -> str:
+        """A message as a turn without its end; in front of the first, all that the prompt begins with."""
+        form, message = self.writer.turns, self._messages[place]
+        speaker, text = "model" if message["role"] == "assistant" else "user", message["content"]
+        if place:
+            return f"{form.open}{speaker}\n{text}"
+        head = ""
+        if form.system_role or speaker == "model":
+            head = self._head()
+        else:
+            text = "\n\n".join(filter(None, (self.writer.instructions(self._system), text)))
+        return f"{form.bos}{head}{form.open}{speaker}\n{text}"
 
     def _add(self, turn: Turn) -> None:
         writer = self.writer
         if turn.role == "system" and not self._messages:
             self._system = f"{self._system}\n\n{writer.defuse(turn.text).strip()}".strip()
         elif turn.role == "model":
-            self._say("assistant", writer.model_text(turn))
+            self._model(turn)
+        elif turn.role == "tool" and writer.native:
+            results = writer.results_text(turn)
+            self._say("assistant", results, results)
+            self._open = True
         elif turn.role == "tool":
             self._say("user", writer.results_text(turn))
         else:
+            if self._thoughtless is not None:
+                self._messages[-1] = _Message(role="assistant", content=self._thoughtless)
             self._say("user", writer.defuse(turn.text))
 
-    def _say(self, role: _Role, text: str) -> None:
-        text = text.strip()
-        if self._messages and self._messages[-1]["role"] == role:
+    def _model(self, turn: Turn) -> None:
+        shown = self.writer.model_text(turn, thoughts=True)
+        self._say("assistant", shown, self.writer.model_text(turn) if self.writer.native else shown)
+
+    def _say(self, role: _Role, text: str, thoughtless: str = "") -> None:
+        """Adds to what `role` says, or lets it begin to speak."""
+        text, thoughtless = text.strip(), thoughtless.strip()
+        goes_on = self._messages and self._messages[-1]["role"] == role
+        if goes_on and (role == "assistant" or not self.writer.native):
             said = self._messages.pop()["content"]
-            text = f"{said}\n\n{text}" if said and text else said or text
+            between = "" if self._open or (self.writer.native and text.startswith("<")) else "\n\n"
+            before = said if self._thoughtless is None else self._thoughtless
+            thoughtless = between.join(filter(None, (before, thoughtless)))
+            text = between.join(filter(None, (said, text)))
+        self._thoughtless = thoughtless if role == "assistant" and thoughtless != text else None
+        self._open = False
         self._messages.append(_Message(role=role, content=text))

@@ -7,7 +7,7 @@ quotes) is text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from gemmagraph.prompts import spelling
@@ -15,9 +15,10 @@ from gemmagraph.prompts.arguments import WriteCall
 from gemmagraph.prompts.blocks import Block, Kind
 from gemmagraph.prompts.bodies import Bodies, may_start_body
 from gemmagraph.prompts.messages import Reply, StopReason
+from gemmagraph.prompts.native_block import NativeBlock
+from gemmagraph.prompts.native_marks import BY_OPENING, Marks
 from gemmagraph.prompts.notation import ReadEvent
-from gemmagraph.prompts.quoting import LONGEST_RUN, CodeSpan, QuotedFence, fence_line, quoted_line, run_end
-from gemmagraph.prompts.said import Said
+from gemmagraph.prompts.quotes import Quotes
 from gemmagraph.prompts.scan import TURN_ENDS, first_visible
 from gemmagraph.prompts.spelling import Sure
 from gemmagraph.prompts.thoughts import OpenThought, thought_begins
@@ -26,7 +27,7 @@ from gemmagraph.prompts.toolset import Toolset
 _SENTENCE_ENDS: Final = (".", "!", "?", ":", "…", ")", ";", "。", "")
 
 
-class PromptedReader:
+class PromptedReader(Quotes):
     """Reads one reply in a prompted notation.
 
     Args:
@@ -37,29 +38,17 @@ class PromptedReader:
     """
 
     def __init__(self, tools: Toolset, write_call: WriteCall, bare: Sure, thought: bool = False) -> None:
+        super().__init__()
         self._tools = tools
         self._write_call = write_call
         self._bare: Sure = bare
         self._is_thought = thought
         self._bodies = Bodies(tools, write_call)
-        self._said = Said()
         self._raw: list[str] = []
         self._held = ""
-        self._before = ""
-        """The last character of the line so far that is neither space nor decoration; "" at its start."""
-        self._line_so_far = ""
-        self._in_word = self._long_run = False
-        """Whether the text so far ends inside a run of backticks too long to mean anything."""
-        self._dead: set[int] = set()  # lengths of backtick runs that nothing closes in this line
-        self._lone = False
-        """Whether the reply begins with a code span."""
-        self._block: Block | None = None
-        self._span: CodeSpan | None = None
-        self._fence: QuotedFence | None = None
+        self._block: Block | NativeBlock | None = None
         self._thought: OpenThought | None = None
-        self._again = ""
-        """Text that was looked at in vain and is read once more, in front of the rest."""
-        self._mode: Callable[[str, int, bool], int] = self._start
+        self._mode = self._start
 
     def feed(self, chunk: str) -> Sequence[ReadEvent]:
         self._raw.append(chunk)
@@ -69,7 +58,8 @@ class PromptedReader:
             plain = self._block.plain
             if plain is not None and plain.search(chunk) is None:
                 self._block.more(chunk)
-                return ()
+                self._said.tell(self._block.news())
+                return self._said.events()
         self._run(chunk, False)
         return self._said.events()
 
@@ -131,7 +121,7 @@ class PromptedReader:
             return prefix.end()
         if self._is_result(text, at):
             return self._end(text)
-        first = at if text[at : at + 1] == "{" else first_visible(text, pos)
+        first = at if text[at : at + 1] in ("{", "[") else first_visible(text, pos)
         return self._line_body(text, pos, first, at, final)
 
     def _is_result(self, text: str, at: int) -> bool:
@@ -145,18 +135,9 @@ class PromptedReader:
         if body is None:
             return pos
         if body:
-            self._said.say(text[pos:at])
-            self._open("line", self._bare, "")
+            self._open("line", self._bare, text[pos:at])
             return at
         self._mode = self._quoted_line if text.startswith(">", quoted) else self._inline
-        return pos
-
-    def _quoted_line(self, text: str, pos: int, final: bool) -> int:
-        end, pos = quoted_line(text, pos, final, self._said.say)
-        if end == "turn_end":
-            return self._end(text)
-        if end == "closed":
-            self._mode = self._line
         return pos
 
     def _inline(self, text: str, pos: int, final: bool) -> int:
@@ -194,18 +175,6 @@ class PromptedReader:
         self._pass(text[pos:end])
         return end
 
-    def _pass(self, text: str) -> None:
-        """Text of this line that is only text."""
-        if not text:
-            return
-        self._said.say(text)
-        self._line_so_far = (self._line_so_far + text)[-200:]
-        self._long_run = False
-        self._in_word = text[-1].isalnum() or text[-1] == "_"
-        shown = text.rstrip(" \t*_")
-        if shown:
-            self._before = shown[-1]
-
     def _mark(self, text: str, at: int, final: bool) -> int:
         """A control mark, a tag, or a plain `<`."""
         if not final and spelling.MARK_MAY_COME.match(text, at):
@@ -214,8 +183,8 @@ class PromptedReader:
             return self._end(text)
         tag = spelling.CALL_TAG.match(text, at)
         if tag:
-            strong = self._before in _SENTENCE_ENDS and not spelling.TALK.search(self._line_so_far)
-            self._open("tag", "yes" if strong else "declared", tag.group())
+            talks = spelling.TALK.search(self._line_so_far) is not None
+            self._tag_opens(tag.group(), self._before in _SENTENCE_ENDS and not talks, talks)
             return tag.end()
         for opener in spelling.THOUGHTS:
             if text.startswith(opener, at):
@@ -230,98 +199,21 @@ class PromptedReader:
         self._pass("<")
         return at + 1
 
-    def _backticks(self, text: str, at: int, final: bool) -> int:
-        """A code span of this line, a fence, or plain backticks."""
-        end = run_end(text, at)
-        length = end - at
-        goes_on = self._long_run and at == 0
-        if end == len(text) and not final and length <= LONGEST_RUN and not goes_on:
-            return at
-        if length > LONGEST_RUN or length in self._dead or goes_on:
-            self._pass(text[at:end])
-            self._long_run = end == len(text)
-            return end
-        if length >= 3:
-            if not final and len(text) - at < 60 and "\n" not in text[at:]:
-                return at
-            fence = spelling.FENCE.match(text, at)
-            if fence:
-                return self._fence_opens(text, at, at, final)
-        self._span = CodeSpan(text[at:end])
-        self._mode = self._in_span
-        return end
-
-    def _in_span(self, text: str, pos: int, final: bool) -> int:
-        assert self._span is not None
-        state, pos = self._span.feed(text, pos, final)
-        if state == "never":
-            self._dead.add(self._span.length)
-            self._lone = False
-            self._mode = self._inline
-            self._pass("`" * self._span.length)
-            self._again = self._span.inside
-        elif state == "closed" and self._lone:
-            self._mode = self._lone_span
-        elif state == "closed":
-            self._mode = self._inline
-            self._pass(self._span.text)
-        return pos
-
-    def _lone_span(self, text: str, pos: int, final: bool) -> int:
-        """Behind a code span that begins the reply. If it is all of it, it may be a call."""
-        assert self._span is not None
-        rest = text[pos:].strip()
-        if not rest and not final and len(text) - pos < 300:
-            return pos
-        self._lone = False
-        self._mode = self._inline
-        if not rest and self._is_call(self._span.text.strip("`")):
-            return len(text)
-        self._pass(self._span.text)
-        return pos
-
-    def _is_call(self, text: str) -> bool:
-        """Takes the calls that `text` is, if it is nothing else."""
-        reader = PromptedReader(self._tools, self._write_call, self._bare)
-        reader.feed(text)
-        _, reply = reader.close()
-        if reply.text or not (reply.calls or reply.bad_calls):
-            return False
-        self._said.changed = True
-        self._said.take((*reply.calls, *reply.bad_calls))
-        return True
-
-    def _fence_opens(self, text: str, pos: int, at: int, final: bool) -> int:
-        """A fence at `at`, in a line that begins or goes on at `pos`."""
-        fence = fence_line(text, at, final)
-        if fence is None:
-            return pos
-        if isinstance(fence, str):
-            self._said.say(text[pos:at])
-            self._span = CodeSpan(fence)
-            self._mode = self._in_span
-            return at + len(fence)
-        if fence.word in (spelling.RESULT_FENCES_AFTER_CALL if self._said.any_calls else spelling.RESULT_FENCES):
-            return self._end(text)
-        if fence.may_call and fence.word in spelling.FENCES:
-            self._open("fence", spelling.FENCES[fence.word], text[pos : fence.end], fence.marks)
+    def _tag_opens(self, tag: str, strong: bool, talks: bool) -> None:
+        """A tag, or the mark of a native call; `talks`: the sentence talks about calls."""
+        marks = BY_OPENING.get(tag)
+        if marks is None:
+            self._open("tag", "yes" if strong else "declared", tag)
         else:
-            self._quote(text[pos : fence.end], fence.marks)
-        return fence.end
+            self._open_native(marks, tag, weak=talks or not (strong or self._is_own(marks)))
 
-    def _quote(self, opened: str, fence: str) -> None:
-        """Goes on in a fence that only quotes."""
-        self._said.say(opened)
-        self._fence = QuotedFence(fence, self._said.say, opened.endswith("\n"))
-        self._mode = self._in_fence
+    def _is_own(self, marks: Marks) -> bool:
+        """Whether the model was asked to write these marks."""
+        return False
 
-    def _in_fence(self, text: str, pos: int, final: bool) -> int:
-        assert self._fence is not None
-        closed, pos = self._fence.feed(text, pos, final)
-        if closed:
-            self._fence = None
-            self._mode = self._line
-        return pos
+    def _open_native(self, marks: Marks, opened: str, weak: bool) -> None:
+        self._block = NativeBlock(marks, self._bodies, self._tools, opened, weak)
+        self._mode = self._in_block
 
     def _open(self, kind: Kind, sure: Sure, opened: str, fence: str = "") -> None:
         self._block = Block(kind, sure, self._bodies, self._tools, opened, fence, line=self._bare)
@@ -331,10 +223,17 @@ class PromptedReader:
         assert self._block is not None
         block = self._block
         end, after = block.feed(text, pos, final)
+        self._said.tell(block.news())
         if end == "open":
             return after
         self._block = None
         given = block.given
+        if isinstance(block, NativeBlock):
+            self._again = block.again
+            if end == "text" and given in BY_OPENING:
+                strong = self._before in _SENTENCE_ENDS and not spelling.TALK.search(self._line_so_far)
+                self._open("tag", "yes" if strong else "declared", given)
+                return self._in_block(text, after, final)
         if end == "quote":
             self._quote(given, block.fence)
             return after
@@ -367,12 +266,21 @@ class PromptedReader:
         self._mode = self._inline
         return pos
 
+    def _another(self, thought: bool) -> PromptedReader:
+        """A reader like this one, for a part of the reply."""
+        return PromptedReader(self._tools, self._write_call, self._bare, thought)
+
+    def _read_apart(self, text: str) -> Reply:
+        reader = self._another(thought=False)
+        reader.feed(text)
+        return reader.close()[1]
+
     def _think(self, text: str, at: int, opener: str, final: bool) -> int:
         """A thought begins. What it says is read too, for the case that it is never closed."""
         begin = thought_begins(text, at + len(opener), opener, final)
         if begin is None:
             return at
-        inside = PromptedReader(self._tools, self._write_call, self._bare, thought=True)
+        inside = self._another(thought=True)
         self._thought = OpenThought(spelling.THOUGHTS[opener], inside, self._said.think)
         self._said.take_out()
         self._said.changed = True
@@ -388,13 +296,3 @@ class PromptedReader:
             self._thought = None
             self._mode = self._start if self._said.nothing_yet else self._inline
         return pos
-
-    def _end(self, text: str) -> int:
-        """Nothing from here on counts."""
-        self._said.changed = True
-        self._mode = _ignore
-        return len(text)
-
-
-def _ignore(text: str, pos: int, final: bool) -> int:
-    return len(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gemmagraph.prompts.messages import BadCall, Reply, StopReason, ToolCall
 from gemmagraph.prompts.notation import BadCallRead, CallRead, ReadEvent, TextRead, ThoughtRead
@@ -59,6 +59,14 @@ class Said:
                 call = ToolCall(f"call_{len(self.calls)}", outcome.name, outcome.arguments)
                 self.calls.append(call)
                 self._events.append(CallRead(call))
+
+    def tell(self, news: Iterable[ReadEvent | ToolCall | BadCall]) -> None:
+        """How a call grows, and calls that no more text can change."""
+        for piece in news:
+            if isinstance(piece, ToolCall | BadCall):
+                self.take((piece,))
+            else:
+                self._events.append(piece)
 
     def take_out(self) -> None:
         """Something was taken out of the text: the white space behind it goes too, if there is some before."""

@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 TURN_ENDS: Final = ("<end_of_turn>", "<start_of_turn>", "<turn|>", "<|turn>", "<eos>")
 """Marks after which nothing of a reply counts: the end of the turn, or the start of somebody else's."""
+TURN_END: Final = re.compile("|".join(map(re.escape, TURN_ENDS)))
 
 MAX_DEPTH: Final = 200
 """Brackets deeper than this are not the arguments of a tool. Our own limit, no format's."""
@@ -47,6 +48,11 @@ def turn_end_at(text: str, pos: int, final: bool) -> bool | None:
         return False
     tail = text[pos:]
     return None if any(mark.startswith(tail) for mark in TURN_ENDS) else False
+
+
+def is_short(text: str, pos: int, final: bool, most: int) -> bool:
+    """Whether more text may come, and fewer than `most` characters stand from `pos` on."""
+    return not final and len(text) - pos < most
 
 
 def first_visible(text: str, pos: int) -> int:

@@ -30,15 +30,21 @@ _RANGES: Final = {
 }
 
 
-def flat(parameters: Mapping[str, JSON]) -> dict[str, JSON]:
+def flat(parameters: Mapping[str, JSON], keep_null: bool = False) -> dict[str, JSON]:
     """The schema of a tool's arguments for a model: every `$ref` and `allOf` filled in, without what only a
-    validator needs. Where a part holds itself it ends, as a part that may be anything."""
-    return {"type": "object", "properties": {}, **_Flattening(parameters).part(parameters, 0, ())}
+    validator needs. Where a part holds itself it ends, as a part that may be anything.
+
+    Args:
+        parameters: the schema.
+        keep_null: whether to say of what may be left out that it may be null too.
+    """
+    return {"type": "object", "properties": {}, **_Flattening(parameters, keep_null).part(parameters, 0, ())}
 
 
 class _Flattening:
-    def __init__(self, root: Mapping[str, JSON]) -> None:
+    def __init__(self, root: Mapping[str, JSON], keep_null: bool) -> None:
         self._root = root
+        self._keep_null = keep_null
         self._left = _MOST_PARTS
 
     def part(self, schema: JSON, depth: int, inside: tuple[str, ...]) -> dict[str, JSON]:
@@ -51,7 +57,7 @@ class _Flattening:
             if key in _LEFT_OUT or (key, value) in (("default", None), ("additionalProperties", False)):
                 continue
             if key == "properties" and isinstance(value, Mapping):
-                required = whole.get("required", ())
+                required = value if self._keep_null else whole.get("required", ())
                 parts = {name: self.part(inner, depth + 1, inside) for name, inner in value.items()}
                 found[key] = {name: part if name in required else _without_null(part) for name, part in parts.items()}
             elif key in ("items", "additionalProperties") and isinstance(value, Mapping):
@@ -128,7 +134,7 @@ def notes(schema: Mapping[str, JSON], path: str = "") -> Iterator[tuple[str, str
     """What is said of each parameter beside its type, as name and words; of a field inside one by its path:
     `to.street`, `items[].count`."""
     for name, inner in schema.get("properties", {}).items():
-        words = _note(inner)
+        words = note(inner)
         if words:
             yield path + name, words
         yield from notes(inner, f"{path}{name}.")
@@ -136,7 +142,7 @@ def notes(schema: Mapping[str, JSON], path: str = "") -> Iterator[tuple[str, str
         yield from notes(schema["items"], f"{path.removesuffix('.')}[].")
 
 
-def _note(schema: Mapping[str, JSON]) -> str:
+def note(schema: Mapping[str, JSON]) -> str:
     """A description and bounds, on one line."""
     ranges = {keys: words for keys, words in _RANGES.items() if all(key in schema for key in keys)}
     alone = (key for key in _BOUNDS if key in schema and not any(key in keys for keys in ranges))

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, TypeAlias
 
-Sure: TypeAlias = Literal["yes", "whole", "declared"]
+Sure: TypeAlias = Literal["yes", "whole", "lists", "declared"]
 """How sure it is that a body is a call. "yes": an introducer says so, whatever is in it. "whole": it is all of a
-reply or a fence; what looks like a call is one. "declared": only a call to a declared tool is one."""
+reply or a fence; what looks like a call is one. "declared": only a call to a declared tool is one. "lists": the same,
+but a list of calls with named arguments is one whatever it calls."""
 
 PREFIX: Final = re.compile(r"(?i)(?:function|func|tool)[ _-]?calls?[*_` \t]{0,8}[:：]")
 """`FUNCTION_CALL:`, `Function Calls:`, `**Tool call**:` …"""
@@ -144,6 +145,8 @@ BODY_START: Final = re.compile(
 BODY_START_MAY_COME: Final = re.compile(
     r"""\{\s{0,80}(?:[^\W\d]\w{0,63}\s{0,80})?|\[\s{0,80}(?:[^\W\d][\w.:/-]{0,99}\s{0,80})?|[^\W\d][\w.:/-]{0,99}"""
 )
+NAMED_LIST: Final = re.compile(r"\[\s{0,80}[^\W\d][\w.:/-]{0,99}\(\s{0,80}\w{1,64}\s{0,8}=(?!=)")
+"""The start of a list of calls that can hardly be anything else."""
 SPACE: Final = re.compile(r"\s+")
 FEW_SPACES: Final = re.compile(r"\s{0,200}")
 OPENING_BRACKET: Final = re.compile(r"[ \t]{0,20}\(")

@@ -16,6 +16,10 @@ from gemmagraph.prompts.messages import JSON, ToolSpec
 
 CALL_KEYS: Final = ("name", "arguments", "parameters", "args", "params", "input", "function", "type", "id")
 
+_ALIKE = 0.55
+"""How alike two names must be, from 0 to 1, for one to be meant by the other."""
+_LESS_ALIKE = 0.1
+
 
 class Toolset:
     """An unchanging collection of `ToolSpec`s, indexed by name.
@@ -89,8 +93,11 @@ class Toolset:
         return last if last != name and last in self._by_name else None
 
     def nearest(self, name: str, most: int = 3) -> list[str]:
-        """Declared names that look like `name`, best first."""
-        return difflib.get_close_matches(name[:200], self._by_name, n=most, cutoff=0.5)
+        """Declared names that look like `name`, best first; none that looks much less like it than the best."""
+        name = name[:200]
+        close = difflib.get_close_matches(name, self._by_name, n=most, cutoff=_ALIKE)
+        likeness = [difflib.SequenceMatcher(None, near, name).ratio() for near in close]
+        return [near for near, ratio in zip(close, likeness, strict=True) if ratio > likeness[0] - _LESS_ALIKE]
 
 
 def _collect_keys(schema: object, found: set[str], depth: int) -> None:

@@ -1,7 +1,7 @@
 """The turn formats: which marks open and close a turn, who may speak, where the system text goes, what stops.
 
 A turn format knows nothing of tools; notations know nothing of turns. Sources: the chat templates that Google
-publishes with each generation, and ai.google.dev/gemma/docs/formatting.
+publishes with each generation, ai.google.dev/gemma/docs/formatting and, for Gemma 4, its prompt-formatting page.
 """
 
 from __future__ import annotations
@@ -43,8 +43,12 @@ class TurnFormat:
     """Strings at which generation ends."""
     marks: frozenset[str]
     """Every control mark: what untrusted text may not contain."""
-    system_turn: bool = False
-    """Whether the system text has a turn of its own; else it stands in front of the first user turn."""
+    system_role: str = ""
+    """The role of a turn of its own for the system text; "" if it stands in front of the first user turn."""
+    think: str = ""
+    """At the top of the system turn: switches thinking on."""
+    thought: tuple[str, str] = ("", "")
+    """Around a thought in a model turn; empty where models do not think."""
 
 
 GEMMA: Final = TurnFormat(
@@ -73,8 +77,9 @@ FUNCTIONGEMMA: Final = TurnFormat(
         "<end_function_response>",
         "<escape>",
     },
+    system_role="developer",
 )
-"""FunctionGemma: the turns of Gemma 3, and marks around declarations, calls, results and strings."""
+"""FunctionGemma: the turns of Gemma 3, a developer turn, and marks around declarations, calls, results, strings."""
 
 GEMMA4: Final = TurnFormat(
     name="gemma4",
@@ -110,7 +115,9 @@ GEMMA4: Final = TurnFormat(
             "<|video|>",
         }
     ),
-    system_turn=True,
+    system_role="system",
+    think="<|think|>\n",
+    thought=("<|channel>thought\n", "<channel|>"),
 )
 """Gemma 4: `<|turn>user⏎…<turn|>⏎<|turn>model⏎`, with a system turn."""
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
+from gemmagraph.prompts import schemas
 from gemmagraph.prompts.defuse import Defuser
-from gemmagraph.prompts.messages import JSON
+from gemmagraph.prompts.messages import JSON, ToolResult, ToolSpec
 from gemmagraph.prompts.turns import ALL_MARKS
+
+NAME: Final = re.compile(r"[^\W\d][\w.:/-]{0,198}[\w./-]|[^\W\d]")
+"""A tool's name that readers know in front of a bracket. Python takes less."""
+KEY: Final = re.compile(r"[^\W\d]\w{0,63}")
+"""A key that may stand bare. Python takes more (letters with combining marks), readers do not."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 escape_marks = Defuser(ALL_MARKS, "\\u003c")
@@ -45,3 +52,36 @@ def json_value(value: JSON) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(json_value, value)) + "]"
     return json.dumps(value)
+
+
+def json_call(name: str, arguments: Mapping[str, JSON]) -> str:
+    """A call as a JSON object."""
+    return json_value({"name": name, "arguments": arguments})
+
+
+def python_call(name: str, arguments: Mapping[str, JSON]) -> str:
+    """A call as Python spells it; as a JSON object if nobody could tell where its name ends."""
+    if not NAME.fullmatch(name):
+        return json_call(name, arguments)
+    return f"{name}({', '.join(_argument(key, value) for key, value in arguments.items())})"
+
+
+def _argument(key: str, value: JSON) -> str:
+    if KEY.fullmatch(key):
+        return f"{key}={python_value(value)}"
+    return f"**{{{quoted(key)}: {python_value(value)}}}"
+
+
+def json_declaration(spec: ToolSpec) -> str:
+    """A tool as JSON, on one line."""
+    return json_value(
+        {"name": spec.name, "description": spec.description, "parameters": schemas.flat(spec.parameters)}
+    )
+
+
+def json_results(results: Sequence[ToolResult]) -> str:
+    """Results as JSON, one on a line."""
+    return "\n".join(
+        json_value({"name": result.name, "error" if result.is_error else "result": result.content})
+        for result in results
+    )

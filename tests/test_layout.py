@@ -25,10 +25,15 @@ ORDER = """
     prompts/errors  prompts/messages  prompts/defuse  prompts/turns
     prompts/formats  prompts/number  prompts/parameters  prompts/verdict  prompts/quickcheck  prompts/complaint
     prompts/coerce  prompts/example  prompts/faults  prompts/arguments  prompts/schemas  prompts/toolset
-    prompts/escapes  prompts/scan  prompts/notation  prompts/echoes  prompts/literals  prompts/stretch
-    prompts/spelling  prompts/quoting  prompts/outcomes  prompts/bodies  prompts/behind  prompts/blocks
-    prompts/thoughts  prompts/said  prompts/prompted  prompts/wording  prompts/writing  prompts/function_call
-    prompts/json_call  prompts/catalog  prompts/prompt
+    prompts/escapes  prompts/scan  prompts/spelling  prompts/doubt  prompts/notation  prompts/echoes
+    prompts/literals  prompts/progress  prompts/stretch  prompts/quoting  prompts/outcomes  prompts/bodies
+    prompts/behind  prompts/blocks  prompts/thoughts  prompts/said  prompts/quotes
+    prompts/native_marks  prompts/native_bare  prompts/native_frames  prompts/native_texts
+    prompts/native_arguments  prompts/native_block  prompts/prompted  prompts/wording  prompts/writing
+    prompts/function_call  prompts/json_call  prompts/stubs  prompts/tool_code  prompts/pythonic
+    prompts/native_reader  prompts/native_schema  prompts/native_writing  prompts/native_declaration  prompts/native
+    prompts/gbnf  prompts/grammar_texts  prompts/grammar_numbers  prompts/merging  prompts/grammar_values
+    prompts/grammar  prompts/reply_schema  prompts/catalog  prompts/prompt
 
     tools/errors  tools/context  tools/runtime  tools/results  tools/docstrings  tools/hints  tools/signature
     tools/tool  tools/langchain  tools/sources  tools/files
@@ -44,7 +49,8 @@ ORDER = """
 
     agent/cli/options  agent/cli/terminal  agent/cli/openai_json  agent/cli/toolfiles  agent/cli/approving
     agent/cli/display  agent/cli/parse  agent/cli/render  agent/cli/session  agent/cli/once  agent/cli/chat
-    agent/cli/talk  agent/cli/texts  agent/cli/app
+    agent/cli/talk  agent/cli/texts  agent/cli/toolshow
+    agent/cli/tools  agent/cli/app
     agent/__main__
 """.split()  # noqa: SIM905
 """Every module but the `__init__`s, which only gather names. Each imports only from those before it."""

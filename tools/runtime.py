@@ -113,10 +113,23 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
 class Errand:
     """An awaitable on its way, in a task of its own: one that ignores being cancelled can be left behind."""
 
-    __slots__ = ("future",)
+    __slots__ = ("_ended", "future")
 
     def __init__(self, awaitable: Awaitable[Any]) -> None:
-        self.future: asyncio.Future[Any] = asyncio.create_task(_contained(awaitable))
+        loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = loop.create_future()
+        self.future: asyncio.Future[Any] = loop.create_task(_contained(awaitable, self._ended))
+
+    async def wait(self, timeout: float | None) -> bool:
+        """Waits for its end, once; returns whether it came in time."""
+        # `asyncio.wait` would take one more turn of the loop, and several times as long.
+        timer = asyncio.get_running_loop().call_later(timeout, _wake, self._ended) if timeout else None
+        try:
+            await self._ended
+        finally:
+            if timer is not None:
+                timer.cancel()
+        return self.future.done()
 
     async def abandon(self) -> bool:
         """Cancels it and waits a moment for its end; returns whether it had been started."""
@@ -127,12 +140,19 @@ class Errand:
         return True
 
 
-async def _contained(awaitable: Awaitable[T]) -> T:
+async def _contained(awaitable: Awaitable[T], ended: asyncio.Future[None]) -> T:
     try:
         return await awaitable
     except SystemExit as exc:
         # A task that lets it through would stop the event loop, and with it everyone else's work.
         raise RuntimeError(f"raised {exc!r}") from exc
+    finally:
+        _wake(ended)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 class Job:
@@ -148,6 +168,11 @@ class Job:
         self._pool = pool
         self._call = call
         self._state = "queued"
+
+    async def wait(self, timeout: float | None) -> bool:
+        """Waits for its end; returns whether it came in time."""
+        done, _ = await asyncio.wait((self.future,), timeout=timeout)
+        return bool(done)
 
     async def abandon(self) -> bool:
         """Says that nobody waits any more; returns whether the function had been started.
@@ -279,7 +304,7 @@ async def in_thread(function: Callable[..., T], /, *args: Any, **kwargs: Any) ->
     """
     job = submit(function, *args, **kwargs)
     try:
-        await asyncio.wait((job.future,))
+        await job.wait(None)
     except asyncio.CancelledError:
         await job.abandon()
         raise

@@ -153,7 +153,7 @@ class Tool:
 
     async def _result(self, arguments: Mapping[str, JSON], context: ToolContext) -> Any:
         args, kwargs = self.plan.bind(arguments, context)
-        slot = await self._slot()
+        slot = await self._slot() if self.concurrency else None
         work: Errand | Job | None = None
         try:
             work = (
@@ -172,12 +172,10 @@ class Tool:
                 else:
                     work.future.add_done_callback(lambda _: slot.release())
 
-    async def _slot(self) -> asyncio.Semaphore | None:
-        """Waits for its turn, if only so many calls may run at once."""
-        if self.concurrency is None:
-            return None
+    async def _slot(self) -> asyncio.Semaphore:
+        """Waits for its turn: only so many calls may run at once."""
         loop = asyncio.get_running_loop()
-        slot = self._slots.setdefault(loop, asyncio.Semaphore(self.concurrency))
+        slot = self._slots.setdefault(loop, asyncio.Semaphore(self.concurrency or 1))
         try:
             async with asyncio.timeout(self.timeout):
                 await slot.acquire()
@@ -188,11 +186,11 @@ class Tool:
     async def _within(self, work: Errand | Job) -> Any:
         """The result of `work`, if it comes in time."""
         try:
-            done, _ = await asyncio.wait((work.future,), timeout=self.timeout)
+            in_time = await work.wait(self.timeout)
         except asyncio.CancelledError:
             await work.abandon()
             raise
-        if not done:
+        if not in_time:
             if not await work.abandon():
                 raise ToolError(f"{self.name} was not started: too many other calls are running.")
             raise _Expired(self)

@@ -156,6 +156,8 @@ class OllamaBackend:
             raise self._cut(reply)
         notices = await self._window_notices(request, reply)
         reply.refuse_if_empty(request.model)
+        if reply.calls:
+            notices.append(f"{self.label} took {reply.calls} tool call(s) out of the reply; they were not run")
         for notice in notices:
             yield Chunk(notice=notice)
         usage = spent + reply.usage if reply.usage else None

@@ -42,7 +42,7 @@ def address(given: str | None = None) -> str:
     login, at, place = place.rpartition("@")
     host, port = _host_and_port(place)
     number = int(port) if port.isdecimal() else -1
-    if re.search(r"[\s\[\]?#\\]", host):
+    if re.search(r"[\s\[\]?#\\]", host) or (":" in host and not _reachable(host).startswith("[")):
         raise AgentError(f"{value!r} has no valid host name.", hint="Write http://HOST:PORT or HOST:PORT.")
     if port and not 0 < number < 65536:
         raise AgentError(f"{value!r} has no valid port.", hint=f"Ollama's own is {PORT}.")

@@ -79,15 +79,17 @@ class ScriptedBackend:
     Args:
         steps: what it says.
         name: how errors call the script.
+        model: the model whose part it plays, such as `gemma4:e4b`; by default one of Gemma 3.
     """
 
     name = "scripted"
     transports: frozenset[Transport] = frozenset({"chat", "completion"})
     read_only_tools = False
 
-    def __init__(self, steps: Iterable[Written], *, name: str = "the script") -> None:
+    def __init__(self, steps: Iterable[Written], *, name: str = "the script", model: str = "") -> None:
         self._steps = [step if isinstance(step, Step) or callable(step) else Step.of(step) for step in steps]
         self._script = name
+        self.model = model or self.name
         self.label = f"{name} ({len(self._steps)} replies)"
         self.requests: list[Request] = []
         """What was asked, in order."""

@@ -7,6 +7,7 @@ imported inside the commands.
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import traceback
 from contextlib import suppress
@@ -19,6 +20,7 @@ from gemmagraph.cli.options import DEBUG, INTERRUPTED, debug_option
 from gemmagraph.cli.talk import chat, run
 from gemmagraph.cli.terminal import plain, sentence
 from gemmagraph.cli.texts import parse, render
+from gemmagraph.cli.tools import tools
 
 
 class Door(click.Group):
@@ -28,6 +30,7 @@ class Door(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
+        _open_what_is_closed()
         for stream in (sys.stdout, sys.stderr):
             with suppress(AttributeError):  # somebody put another kind of stream there
                 stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may be ASCII
@@ -49,6 +52,13 @@ class Door(click.Group):
             ctx.exit(1)
 
 
+def _open_what_is_closed() -> None:
+    """A process may be started without standard streams: then nothing is read, and nobody sees what is written."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - to the end of the process
+
+
 @click.group(cls=Door, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="gemmagraph %(version)s")
 @debug_option
@@ -60,5 +70,5 @@ def main() -> None:
     """
 
 
-for command in (run, chat, render, parse):
+for command in (run, chat, render, parse, tools):
     main.add_command(command)

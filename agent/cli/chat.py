@@ -29,21 +29,17 @@ def converse(session: Session) -> int:
             chat.take(line)
         return 1 if chat.failed else 0
     session.terminal.line("  /help shows the commands, Ctrl-D leaves.", "dim")
-    interrupted = False
-    with _history() as remember:
+    with session.terminal.interrupts.held(), _history() as remember:
         while not chat.over:
             try:
                 line = session.terminal.read("> ")
-                interrupted = False
-                if line is None:
-                    break
-                remember(line)
-                chat.take(line)
-            except KeyboardInterrupt:  # at the prompt, or just behind a turn
-                if interrupted:
-                    break
-                interrupted = True
-                session.terminal.line("  Ctrl-C again or Ctrl-D leaves.", "dim")
+            except KeyboardInterrupt:
+                session.terminal.line("  Ctrl-D leaves.", "dim")
+                continue
+            if line is None:
+                break
+            remember(line)
+            chat.take(line)
     return 0
 
 
@@ -70,6 +66,8 @@ class _Chat:
         except KeyboardInterrupt:
             terminal.note(self._session.display.stopped(), "yellow", 0)
             self.failed = True
+        except BrokenPipeError:
+            raise  # whoever read our output has left: nobody is there to go on with
         except Exception as exc:  # noqa: BLE001 - whatever it is, the conversation goes on
             if self._session.debug:
                 terminal.line(traceback.format_exc(), "dim")
@@ -89,7 +87,7 @@ class _Chat:
     def help(self) -> None:
         for word, (_, what) in _COMMANDS.items():
             self._session.terminal.line(f"  {word:<10}{what}")
-        self._session.terminal.line("  Ctrl-C    stops an answer; at the prompt, twice leaves")
+        self._session.terminal.line("  Ctrl-C    stops an answer; at the prompt, drops what was typed")
 
     def tools(self) -> None:
         terminal = self._session.terminal

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from gemmagraph.agent import offered
 from gemmagraph.choice import VARIABLE
 from gemmagraph.cli.openai_json import specs_of, turns_of
-from gemmagraph.cli.toolfiles import load_tools
+from gemmagraph.cli.terminal import plain
+from gemmagraph.cli.toolfiles import left_out, load_tools
 from gemmagraph.errors import AgentError
 from gemmagraph.model import Gemma
 from gemmagraph.prompts.messages import JSON, Text, ToolSpec, Turn
@@ -35,10 +37,12 @@ def rendered(
     Raises:
         GemmagraphError: model, notation, tools or conversation cannot be used.
     """
-    gemma = Gemma(model or os.environ.get(VARIABLE, "").strip() or DEFAULT_MODEL, notation=notation)
-    if transport is not None:
-        gemma.transport = cast(Any, transport)  # click has checked it
-    specs: list[ToolSpec] = [tool.spec for tool in load_tools(sources)]
+    name = model or os.environ.get(VARIABLE, "").strip() or DEFAULT_MODEL
+    gemma = Gemma(name, notation=notation, transport=cast(Any, transport))  # click has checked it
+    tools = load_tools(sources)
+    specs: list[ToolSpec] = [tool.spec for tool in offered(tools, gemma)]
+    if kept := left_out(tools, gemma):
+        sys.stderr.write(f"{plain(kept)}\n")
     if conversation is None:
         turns = [Turn("user", (Text(message or ""),))]
     else:

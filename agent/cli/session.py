@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack, aclosing, redirect_stdout, suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -15,8 +16,8 @@ from gemmagraph.backends.ollama_words import PORT
 from gemmagraph.choice import choose_model
 from gemmagraph.cli.approving import Person
 from gemmagraph.cli.display import Display
-from gemmagraph.cli.terminal import Terminal
-from gemmagraph.cli.toolfiles import load_tools
+from gemmagraph.cli.terminal import Interrupts, Terminal
+from gemmagraph.cli.toolfiles import left_out, load_tools
 from gemmagraph.errors import GemmagraphError
 from gemmagraph.events import ApprovalAsked, RunFinished
 from gemmagraph.limits import Limits
@@ -95,10 +96,33 @@ class Session:
             KeyboardInterrupt: the person stopped it; it has ended.
         """
         self.display.begin()
+        turn = self._runner.get_loop().create_task(self._take(said, thread))
         try:
-            return self._runner.run(self._take(said, thread))
+            return self._end_of(turn)
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+        except KeyboardInterrupt:
+            # Out of the event loop it stops that, and nothing else: what was going on would go on in the next turn.
+            while not turn.done():
+                turn.cancel()
+                with suppress(asyncio.CancelledError, KeyboardInterrupt, Exception):
+                    self._end_of(turn)
+            raise
         finally:
+            if turn.done() and not turn.cancelled():
+                turn.exception()  # seen: asyncio would complain about one that it has raised itself
             self.display.end()
+
+    def _end_of(self, turn: asyncio.Task[Result]) -> Result:
+        """Waits for the end of a turn; Ctrl-C brings it nearer.
+
+        Raises:
+            CancelledError: it was stopped.
+            KeyboardInterrupt: it blocks the event loop, or was stopped by the answer to a question.
+        """
+        interrupts = self.terminal.interrupts
+        with interrupts.held(), interrupts.doing(_stopping(turn, interrupts)):
+            return turn.get_loop().run_until_complete(turn)
 
     async def _take(self, said: str, thread: str | None) -> Result:
         ticking = asyncio.create_task(self.display.tick())
@@ -126,9 +150,30 @@ class Session:
         self.terminal.note(" · ".join(facts), indent=0)
         if why:
             self.terminal.note(why, "dim")
-        kept = [tool.name for tool in self.agent.tools.values() if not tool.read_only]
-        if gemma.backend.read_only_tools and kept:
-            self.terminal.note(f"Left out, as they are not marked read-only: {', '.join(kept)}.", "yellow")
+        kept = left_out([*self.agent.tools.values()], gemma)
+        if kept:
+            self.terminal.note(kept, "yellow")
+
+
+def _stopping(turn: asyncio.Task[Result], interrupts: Interrupts) -> Callable[[], None]:
+    """What Ctrl-C does to a turn: it is cancelled, and ends cleanly, however often it is pressed. Where the last
+    time has not come through, something blocks the event loop: then it strikes there."""
+    loop = turn.get_loop()
+    under_way = False
+
+    def stop() -> None:
+        nonlocal under_way
+        if under_way:
+            interrupts.strike()
+        under_way = True
+        loop.call_soon_threadsafe(cancel)
+
+    def cancel() -> None:
+        nonlocal under_way
+        under_way = False
+        turn.cancel()
+
+    return stop
 
 
 def _user() -> str | None:

@@ -14,9 +14,10 @@ import sys
 import textwrap
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import Final, Literal, TextIO, TypeAlias, cast
+from functools import partial
+from typing import Final, Literal, NoReturn, TextIO, TypeAlias, cast
 
 import click
 
@@ -29,6 +30,8 @@ _ACTIVE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u
 _ERASE: Final = "\r\x1b[2K"
 _NOT_A_TERMINAL: Final = 100
 """Columns, where nobody says."""
+_WAKE: Final = 0.1
+"""Seconds after which a wait for a key looks for a Ctrl-C."""
 
 
 def plain(text: str) -> str:
@@ -45,6 +48,8 @@ def sentence(error: Exception) -> str:
     """An error for a person."""
     if isinstance(error, GemmagraphError):
         return one_line(str(error))
+    if isinstance(error, OSError) and error.strerror:
+        return one_line(f"{error.strerror}{f': {error.filename}' if error.filename else ''}. --debug shows where.")
     return one_line(f"This should not happen: {type(error).__name__}: {error}. --debug shows where.")
 
 
@@ -79,6 +84,7 @@ class Terminal:
         """Whether there is somebody to ask, who sees the question."""
         self.edits = self.asks and self.streams
         """Whether lines are read with an editor."""
+        self.interrupts = Interrupts()
         self._rewrites = self.err.isatty() and os.environ.get("TERM") != "dumb"
         self._coloured = self._rewrites and not os.environ.get("NO_COLOR")
         self._open = False
@@ -132,15 +138,15 @@ class Terminal:
             self._open = False
 
     def read(self, prompt: str, prefill: str = "") -> str | None:
-        """A line that the person enters, None at the end of the input. Ctrl-C raises KeyboardInterrupt, also
-        inside an event loop.
+        """A line that the person enters, None at the end of the input. Ctrl-C drops what was typed and raises
+        KeyboardInterrupt, also inside an event loop.
 
         Args:
             prompt: What is asked.
             prefill: What stands there already to be edited, where lines can be edited.
         """
         self.settle()
-        with _interruptible():
+        with self.interrupts.held(), _waking(restart=self.edits), self.interrupts.doing(self.interrupts.strike):
             if not self.edits:
                 self.err.write(plain(prompt) if self.asks else "")
                 self.err.flush()
@@ -201,17 +207,75 @@ class _Printed(io.TextIOBase):
         return True
 
 
+class Interrupts:
+    """What Ctrl-C does. By itself Python raises KeyboardInterrupt wherever the program stands, in the middle of
+    cleaning up too. Here it does what is said with `doing`, and is kept for that where nothing is."""
+
+    def __init__(self) -> None:
+        self._kept = False
+        self._do: Callable[[], None] | None = None
+
+    def __call__(self, signum: int, frame: object) -> None:
+        self._kept = True
+        if self._do is not None:
+            self._do()
+
+    def strike(self) -> NoReturn:
+        """Raises KeyboardInterrupt: once, so that a second one does not break into what the first has begun."""
+        self._kept, self._do = False, None
+        raise KeyboardInterrupt
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """For as long as this lasts, Ctrl-C does what is said here."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    @contextmanager
+    def doing(self, what: Callable[[], None]) -> Iterator[None]:
+        """For as long as this lasts, Ctrl-C does this; at once, if it has been pressed since the last time."""
+        before, self._do = self._do, what
+        try:
+            if self._kept:
+                what()
+            yield
+        finally:
+            self._do, self._kept = before, False
+
+
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Inside asyncio Ctrl-C only sets a flag, and whoever waits for a key never sees it."""
-    if threading.current_thread() is not threading.main_thread():
+def _waking(*, restart: bool) -> Iterator[None]:
+    """Interrupts a wait for a key now and then: a signal that comes just before a thread goes to sleep in the
+    system does not wake it, and then Ctrl-C would be seen only behind the next key.
+
+    Args:
+        restart: whether what it interrupts goes on by itself. The select() that readline waits with never does,
+            and its writing, which a terminal may hold up, must.
+    """
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGALRM) not in (signal.SIG_DFL, _wake):  # somebody else's
+        yield
+        return
+    # It stays: one that comes late would end the program.
+    signal.signal(signal.SIGALRM, _wake)
+    signal.siginterrupt(signal.SIGALRM, not restart)
+    signal.setitimer(signal.ITIMER_REAL, _WAKE, _WAKE)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _wake(signum: int, frame: object) -> None:
+    """Does nothing: that it comes is enough."""
 
 
 @contextmanager
@@ -222,7 +286,8 @@ def _prefilled(text: str) -> Iterator[None]:
         yield
         return
     readline.set_auto_history(False)  # an answer to a question is no line to come back to
-    readline.set_startup_hook(lambda: readline.insert_text(text))
+    # No function of Python's own: a KeyboardInterrupt that struck in one would be lost.
+    readline.set_startup_hook(partial(readline.insert_text, text))
     try:
         yield
     finally:

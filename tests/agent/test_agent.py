@@ -108,6 +108,17 @@ def test_an_agent_closes_its_backend():
         pass
 
 
+def test_a_failure_inside_with_is_not_hidden_by_what_closing_finds():
+    async def inside():
+        async with Agent(Gemma(ScriptedBackend(["never asked for"]))):
+            raise LookupError("the first failure")
+
+    with pytest.raises(LookupError, match="the first failure"):
+        asyncio.run(inside())
+    with pytest.raises(LookupError), Agent(Gemma(ScriptedBackend(["never asked for"]))):
+        raise LookupError
+
+
 # --- where it runs --------------------------------------------------------------------------------------
 
 

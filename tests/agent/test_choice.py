@@ -32,15 +32,19 @@ def test_what_the_environment_names_wrongly_is_an_error(monkeypatch):
         Agent().run("hello")
 
 
-def test_the_choice_is_told_to_those_who_watch(monkeypatch, tmp_path):
+def test_the_choice_is_told_once_to_those_who_watch(monkeypatch, tmp_path):
     script = tmp_path / "replies.jsonl"
-    script.write_text('"Hi."\n')
+    script.write_text('"Hi."\n' * 3)
     monkeypatch.setenv("GEMMAGRAPH_MODEL", f"scripted:{script}")
 
     async def watch():
-        return [event async for event in Agent().stream("hello")]
+        agent = Agent()
+        await agent.arun("nobody watches")
+        return [[event async for event in agent.stream("hello")] for _ in range(2)]
 
-    assert Notice(f"Model: scripted:{script} (from GEMMAGRAPH_MODEL).") in asyncio.run(watch())
+    first, second = asyncio.run(watch())
+    assert Notice(f"Model: scripted:{script} (from GEMMAGRAPH_MODEL).") in first
+    assert not any(isinstance(event, Notice) for event in second)
 
 
 def test_the_model_can_be_asked_for_before_the_first_run(monkeypatch):

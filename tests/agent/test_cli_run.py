@@ -302,6 +302,23 @@ def test_whoever_stops_reading_is_no_error(tools: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("closed", "code"), [("<&-", 0), (">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 0)])
+def test_closed_streams_are_no_crash(closed: str, code: int) -> None:
+    command = f"exec {sys.executable} -m gemmagraph run hi -m builtin {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    assert bool(done.stdout) == (">&-" not in closed.replace("2>&-", ""))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a full disk is had only where there is /dev/full")
+def test_a_full_disk_is_one_sentence() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "gemmagraph", "run", "hi", "-m", "builtin"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "Error: No space left on device. --debug shows where."
+
+
 def test_an_ascii_terminal_gets_escapes() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "gemmagraph", "run", "größe", "-m", "builtin", "-v"],

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import select
+import signal
 import stat
 import subprocess
 import sys
@@ -19,9 +20,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gemmagraph.cli import main
-
-pytestmark = pytest.mark.flaky(reruns=5)
-"""A key that arrives in the instant in which readline draws its prompt is lost, in every program that uses it."""
+from gemmagraph.cli.terminal import Interrupts
 
 LONGEST = 30.0
 """Seconds that anything here may take."""
@@ -56,7 +55,20 @@ def wait() -> str:
     """Take long."""
     time.sleep(60)
     return "waited"
+
+@tool
+async def block() -> str:
+    """Let nobody else run."""
+    time.sleep(60)
+    return "blocked"
 '''
+
+PRESSED_AT_THE_PROMPT = """
+import ctypes, functools, os, readline, signal
+
+# No code of Python's own, which would let Python see the signal before readline waits for a key.
+readline.set_pre_input_hook(functools.partial(ctypes.CDLL(None).kill, os.getpid(), signal.SIGINT))
+"""
 
 
 class Screen:
@@ -102,16 +114,14 @@ class Screen:
     def keys(self, keys: str) -> None:
         os.write(self._keys, keys.encode())
 
-    def interrupt(self, words: str) -> None:
-        """Presses Ctrl-C until these words come, or the end: readline does not notice one that comes in the very
-        instant in which it shows its prompt."""
-        self.keys(CTRL_C)
+    def insist(self, keys: str, words: str) -> None:
+        """Types these keys until these words come: a Ctrl-C that is still on its way drops what was typed."""
         while self.text.find(words, self._seen) < 0:
-            before = len(self.raw)
-            if not self._more(patience=2):
-                return
-            if len(self.raw) == before:
-                self.keys(CTRL_C)
+            self.keys(keys)
+            while select.select([self._keys], [], [], 1)[0] and self.text.find(words, self._seen) < 0:
+                self._more()
+            assert time.monotonic() < self._latest, self.text
+        self.until(words)
 
     def end(self) -> int:
         """Waits for the end; returns the exit code."""
@@ -124,14 +134,11 @@ class Screen:
         self._process.wait()
         os.close(self._keys)
 
-    def _more(self, patience: float = LONGEST) -> bool:
+    def _more(self) -> bool:
         """Takes in what comes next; False at the end."""
-        left = self._latest - time.monotonic()
-        ready, _, _ = select.select([self._keys], [], [], max(min(patience, left), 0))
-        if not ready and left < patience:
-            raise AssertionError(f"Nothing more came in {LONGEST:g} s; there is:\n{self.text}")
+        ready, _, _ = select.select([self._keys], [], [], max(self._latest - time.monotonic(), 0))
         if not ready:
-            return True
+            raise AssertionError(f"Nothing more came in {LONGEST:g} s; there is:\n{self.text}")
         try:
             came = os.read(self._keys, 65536)
         except OSError:  # Linux says so when the other side is closed
@@ -279,8 +286,10 @@ def test_what_was_typed_before_the_question_is_no_answer(files, screen) -> None:
 def test_ctrl_c_at_a_question_stops_it_all(files, screen) -> None:
     seen = screen("run", "hi", *files('FUNCTION_CALL: delete(path="/a")', "Never."))
     seen.until(QUESTION)
-    seen.interrupt("Stopped.")
+    seen.keys(CTRL_C)
+    seen.until("Stopped.")
     assert seen.end() == 130
+    assert "Traceback" not in seen.text
     assert "deleted" not in seen.text
 
 
@@ -309,9 +318,82 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(files, screen) -> None:
     seen.until("Stopped while wait() ran", "> ")
     seen.keys("second\n")
     seen.until("Here again.", "> ")
-    seen.interrupt("Ctrl-C again or Ctrl-D leaves.")
-    seen.interrupt("the end")
+    seen.keys(CTRL_D)
     assert seen.end() == 0
+
+
+def test_ctrl_c_at_the_prompt_drops_what_was_typed_and_never_leaves(files, screen) -> None:
+    seen = screen("chat", *files("Here."))
+    seen.until("> ")
+    for _ in range(3):
+        seen.keys("/qu")
+        seen.until("/qu")
+        seen.keys(CTRL_C)
+        seen.until("Ctrl-D leaves.", "> ")
+    seen.keys("it\n")
+    seen.until("Here.")
+
+
+def test_ctrl_c_in_the_instant_in_which_the_prompt_appears_is_seen(files, screen, tmp_path: Path) -> None:
+    options = files()
+    with (tmp_path / "tools.py").open("a") as tools:
+        tools.write(PRESSED_AT_THE_PROMPT)
+    seen = screen("chat", *options)
+    seen.until("> ", "Ctrl-D leaves.", "> ", "Ctrl-D leaves.")
+
+
+def test_ctrl_c_is_kept_where_nothing_is_going_on_and_strikes_once() -> None:
+    interrupts = Interrupts()
+
+    def pressed_twice() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.raise_signal(signal.SIGINT)  # breaks into no clean-up
+
+    with interrupts.held():
+        signal.raise_signal(signal.SIGINT)  # such as between a line and its answer
+        with pytest.raises(KeyboardInterrupt), interrupts.doing(interrupts.strike):
+            pytest.fail("it was lost")
+        with pytest.raises(KeyboardInterrupt), interrupts.doing(interrupts.strike):
+            pressed_twice()
+        with interrupts.doing(interrupts.strike):
+            pass
+
+
+def test_ctrl_c_twice_ends_a_tool_that_blocks_and_its_turn(files, screen) -> None:
+    late = {"text": "Never.", "delay": LONGEST}
+    seen = screen("chat", *files("FUNCTION_CALL: block()", late, {"text": "Here again.", "expect": "second"}))
+    seen.until("> ")
+    seen.keys("/verbose\n")
+    seen.until("> ")
+    seen.keys("first\n")
+    seen.until("reply in", "FUNCTION_CALL: block()\n")
+    seen.insist(CTRL_C, "Stopped while block() ran")
+    seen.until("> ")
+    seen.keys("second\n")
+    seen.until("Here again.", "> ")
+    assert "Traceback" not in seen.text
+
+
+def test_a_chat_outlives_any_number_of_ctrl_c(files, screen) -> None:
+    seen = screen("chat", *files("FUNCTION_CALL: wait()", "Here again."))
+    seen.until("> ")
+    seen.keys("first\n")
+    seen.glimpse("wait() … ")
+    for _ in range(50):
+        seen.keys(CTRL_C)  # which also drops what is on its way to the screen
+    seen.insist("/reset\n", "A new conversation.")
+    for _ in range(50):
+        seen.until("> ")
+        seen.keys(CTRL_C)
+        seen.until("Ctrl-D leaves.")
+    seen.until("> ")
+    seen.keys("second\n")
+    seen.until("Here again.", "> ")
+    seen.keys(CTRL_D)
+    assert seen.end() == 0
+    assert "Traceback" not in seen.text
 
 
 def test_a_chat_has_commands_and_ends_with_ctrl_d(files, screen) -> None:
@@ -375,6 +457,19 @@ def test_a_piped_chat_goes_on_after_an_error_and_ends_with_code_1(piped) -> None
     done = piped("one\ntwo\n", broken, {"text": "Here.", "expect": "one"})
     assert (done.exit_code, done.stdout) == (1, "Here.\n")
     assert "Error: The server fell over.\n" in done.stderr
+
+
+def test_a_piped_chat_ends_when_nobody_reads_it(files, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "gemmagraph", "chat", *files("One.", "Two.")]
+    with os.fdopen(writer, "w") as gone:
+        done = subprocess.run(
+            command, cwd=tmp_path, input="one\ntwo\n", stdout=gone, stderr=subprocess.PIPE, text=True, timeout=LONGEST
+        )
+    assert done.returncode == 1
+    assert "Error" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_piped_chat_ends_at_quit_and_a_path_is_no_command(piped) -> None:

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gemmagraph.cli import main
+from gemmagraph.prompts import notation_names
 
 WEATHER = {
     "name": "get_weather",
@@ -153,7 +154,7 @@ def test_wrong_use_is_told_with_code_2(args: list[str]) -> None:
 def test_an_unknown_notation_is_told_with_those_there_are() -> None:
     done = cli("parse", "--notation", "morse")
     assert done.exit_code == 1
-    assert done.stderr == "Error: There is no notation 'morse'. Known are: function_call, json.\n"
+    assert done.stderr == f"Error: There is no notation 'morse'. Known are: {', '.join(notation_names())}.\n"
 
 
 TOOLS = 'def get_weather(city: str) -> str:\n    "The weather in a city."\n    return ""\nprint("loading")\n'
@@ -174,6 +175,19 @@ def test_render_prints_the_messages_as_json(tools: str) -> None:
     assert message["content"].startswith("Be brief.\n\nYou can use tools.")
     assert "- get_weather(city: string)" in message["content"]
     assert message["content"].endswith("\n\nHow is the weather in Oslo?")
+
+
+def test_render_leaves_out_what_the_matcher_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text(
+        "from gemmagraph import tool\n\n"
+        'def wipe(disk: str) -> str:\n    """Wipe a disk."""\n\n'
+        '@tool(read_only=True)\ndef look(at: str) -> str:\n    """Look at something."""\n'
+    )
+    done = cli("render", "-m", "builtin", "--tools", str(tmp_path / "tools.py"), "hi")
+    assert done.exit_code == 0
+    assert "look(" in done.stdout
+    assert "wipe" not in done.stdout
+    assert done.stderr == "Left out, as they are not marked read-only: wipe.\n"
 
 
 def test_render_prints_the_prompt_byte_for_byte() -> None:

@@ -1,11 +1,13 @@
 """The graph in other people's hands: run by itself, streamed, as a node of another graph, beside a checkpointer."""
 
 import asyncio
+from contextvars import ContextVar
 from typing import Annotated
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import MemorySaver
+from langgraph.config import get_config
 from langgraph.errors import GraphRecursionError
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.message import add_messages
@@ -13,6 +15,7 @@ from typing_extensions import TypedDict
 
 from gemmagraph import Agent, Approve, Gemma, Limits, Reject, ToolContext, tool
 from gemmagraph.backends.scripted import ScriptedBackend
+from gemmagraph.errors import ServerError
 
 PATIENCE = 20
 QUESTION = {"messages": [HumanMessage("full?")]}
@@ -60,6 +63,40 @@ def test_stream_modes_of_langgraph_show_the_steps():
     assert [next(iter(update)) for update in within(streamed("updates"))] == ["model", "tools", "model"]
     messages = [(message.type, about["langgraph_node"]) for message, about in within(streamed("messages"))]
     assert messages == [("ai", "model"), ("tool", "tools"), ("ai", "model")]
+
+
+def test_sync_code_runs_and_streams_it_too():
+    graph = scripted(CALL, "40%.", tools=[disk]).graph
+    assert types_of(graph.invoke(QUESTION)["messages"]) == ["human", "ai", "tool", "ai"]
+    graph = scripted(CALL, "40%.", tools=[disk]).graph
+    assert [next(iter(update)) for update in graph.stream(QUESTION, stream_mode="updates")] == [
+        "model",
+        "tools",
+        "model",
+    ]
+    graph = scripted(CALL, "40%.", tools=[disk]).graph
+    streamed = [message.type for message, _ in graph.stream(QUESTION, stream_mode="messages")]
+    assert streamed == ["ai", "tool", "ai"]
+
+
+def test_config_and_context_variables_of_sync_code_reach_the_tools():
+    language = ContextVar("language", default="none")
+
+    @tool(read_only=True)
+    def where() -> str:
+        """Tells where it runs."""
+        return f"{language.get()} {get_config()['configurable']['place']}"
+
+    outer = around(scripted("FUNCTION_CALL: where()", "There.", tools=[where]).graph)
+    language.set("Gaelic")
+    state = outer.invoke(QUESTION, {"configurable": {"place": "Skye"}})
+    assert [message.content for message in state["messages"]] == ["full?", "", "Gaelic Skye", "There."]
+
+
+def test_a_failure_of_the_model_is_raised_in_sync_code():
+    broken = {"error": {"kind": "ServerError", "message": "It fell over."}}
+    with pytest.raises(ServerError, match=r"It fell over\."):
+        scripted(broken).graph.invoke(QUESTION)
 
 
 def test_a_recursion_limit_holds_where_our_limits_do_not():

@@ -14,10 +14,12 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_config, get_stream_writer
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.store.memory import InMemoryStore
 from langgraph.types import Command, RetryPolicy, interrupt
 from typing_extensions import TypedDict
 
-from gemmagraph.lean import make_lean
+from gemmagraph.lean import lean_config, make_lean
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 
@@ -166,3 +168,41 @@ def test_the_lean_road_is_taken() -> None:
         return all(task is asyncio.current_task() for task in tasks)
 
     assert [asyncio.run(run(lean)) for lean in (False, True)] == [False, True]
+
+
+def test_a_lean_runtime_tells_what_an_ordinary_one_does() -> None:
+    seen: list[Runtime[Any]] = []
+
+    async def look(state: State, runtime: Runtime[Any]) -> Command[Any]:
+        seen.append(runtime)
+        if len(seen) % 2:
+            raise Flaky("not yet")
+        return Command(goto="__end__")
+
+    graph = StateGraph(State)
+    retry = RetryPolicy(initial_interval=0.001, retry_on=Flaky)
+    graph.add_node("look", look, retry_policy=retry)
+    graph.add_edge(START, "look")
+    inner: Graph = graph.compile()
+
+    def around(config: Any) -> Graph:
+        async def run_inner(state: State) -> None:
+            await inner.ainvoke(state, config() if config else None, context="ours")
+
+        outer = StateGraph(State)
+        outer.add_node("outer", run_inner)
+        outer.add_edge(START, "outer")
+        return outer.compile(store=InMemoryStore())
+
+    def told(runtime: Runtime[Any]) -> list[Any]:
+        info = runtime.execution_info
+        assert info is not None
+        assert all((info.node_first_attempt_time, info.task_id, info.checkpoint_ns))
+        store = type(runtime.store)
+        return [runtime.context, store, runtime.previous, info.node_attempt, info.thread_id, runtime.drain_requested]
+
+    asyncio.run(around(None).ainvoke(INPUT))
+    asyncio.run(around(lean_config).ainvoke(INPUT))
+    assert [type(runtime).__name__ for runtime in seen] == ["Runtime"] * 2 + ["_LeanRuntime"] * 2
+    assert [told(runtime) for runtime in seen[2:]] == [told(runtime) for runtime in seen[:2]]
+    assert told(seen[3])[:4] == ["ours", InMemoryStore, None, 2]

@@ -88,6 +88,14 @@ def test_half_a_surrogate_pair_in_the_prompt_is_no_crash(ollama, backend, ask):
     assert ollama.seen()["requests"][0]["body"]["messages"][0]["content"] == "broken ? text"
 
 
+def test_calls_that_the_server_took_out_of_a_reply_are_noticed(ollama, backend, ask):
+    call = {"function": {"name": "now", "arguments": {}}}
+    ollama.plays({"text": "I will look.", "tool_calls": [call]})
+    heard = ask(backend)
+    assert heard.text == "I will look."
+    assert [notice for notice in heard.notices if "took 1 tool call(s) out of the reply" in notice]
+
+
 def test_a_prompt_that_does_not_fit_is_an_error_with_the_numbers(ollama, backend, ask):
     ollama.plays("never said")
     long = ({"role": "user", "content": "word " * 10_000},)
@@ -201,7 +209,7 @@ def test_an_address_is_read_as_ollama_reads_it(written, url, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "written", ["box:port", "box:0", "box:70000", "http://box:-1", "ftp://box", "http://[::1", "my box"]
+    "written", ["box:port", "box:0", "box:70000", "http://box:-1", "ftp://box", "http://[::1", "my box", "1:2:3:x"]
 )
 def test_an_address_that_is_none_is_refused(written):
     with pytest.raises(errors.AgentError, match=r"no valid|no address"):

@@ -12,7 +12,7 @@ from gemmagraph.prompts.notation import notation_named, read
 from gemmagraph.prompts.schemas import flat, notes, signature, type_words
 from gemmagraph.prompts.toolset import Toolset
 
-NOTATIONS = ("function_call", "json")
+NOTATIONS = ("function_call", "json", "tool_code", "pythonic")
 each_notation = pytest.mark.parametrize("notation", NOTATIONS)
 
 STREET = {"type": "object", "properties": {"street": {"type": "string", "description": "With number."}}}
@@ -199,7 +199,7 @@ def test_declaration_that_a_model_repeats_calls_nothing(notation: str) -> None:
 @each_notation
 def test_form_that_the_model_is_shown_is_read_as_a_call(notation: str) -> None:
     """With a tool of that name: what we ask for is what we read."""
-    form = notation_named(notation).declare(TOOLS).splitlines()[1]
+    form = "\n".join(notation_named(notation).declare(TOOLS).splitlines()[1 : 4 if notation == "tool_code" else 2])
     properties = {"text": {"type": "string"}, "number": {"type": "integer"}}
     reply = read(notation_named(notation), form, Toolset([ToolSpec("tool_name", "", {"properties": properties})]))
     assert [(call.name, dict(call.arguments)) for call in reply.calls] == [

@@ -151,7 +151,14 @@ def prompts(form: TurnFormat, notation: str, conversation: Conversation) -> tupl
 def assert_harmless(form: TurnFormat, notation: str, conversation: Conversation) -> None:
     prompt, contents = prompts(form, notation, conversation)
     assert [count(form, content) for content in contents] == [0] * len(contents)
-    assert count(form, prompt) == 1 + 2 * len(contents) + 1, prompt
+    turns = len(contents) + has_system_turn(form, conversation)
+    assert count(form, prompt) == 1 + 2 * turns + 1, prompt
+
+
+def has_system_turn(form: TurnFormat, conversation: Conversation) -> bool:
+    tools, turns = conversation
+    said = turns[0].text if turns[0].role == "system" else ""
+    return bool(form.system_role) and (len(tools) > 0 or bool(said.strip()))
 
 
 @each_format

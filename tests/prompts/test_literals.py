@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gemmagraph.prompts.literals import Cut, Literals, Unreadable, is_doubtful, json_value, same
+from gemmagraph.prompts.doubt import is_doubtful
+from gemmagraph.prompts.literals import Cut, Literals, Unreadable, json_value, same
 from gemmagraph.prompts.number import Number
 from gemmagraph.prompts.scan import MAX_DEPTH, Extent
 
@@ -80,7 +81,7 @@ def test_texts_in_a_row_are_joined_only_as_python_does() -> None:
 
 def test_bare_keys_are_read_as_json_only() -> None:
     assert json_value("{city: 'a'}", KEYS) == {"city": "a"}
-    with pytest.raises(Unreadable, match="'city' is not quoted"):
+    with pytest.raises(Unreadable, match=r"^city is not quoted"):
         python_value("{city: 'a'}")
 
 
@@ -91,13 +92,15 @@ def test_bare_keys_are_read_as_json_only() -> None:
         ("f'{city}'", "an f-string is not a plain value"),
         ("b'a'", "bytes are not a value that a tool can take; write a plain string"),
         ("'\\ud800'", "a text holds half a character (a lone surrogate)"),
-        ("['a=' b']", "a quote inside the text \"a=' b\" must be written as \\'"),
-        ("['a' if x else 'b']", "a comma or ']' is missing before \"if x else 'b']\""),
-        ("[1,,2]", "',2]' is not a value"),
+        ("['a=' b']", "a quote inside the text 'a=' b' must be written as \\'"),
+        ("['a' if x else 'b']", "a comma or ] is missing before if x else 'b']"),
+        ("[1,,2]", ",2] is not a value"),
         ("{[1]: 2}", "a set can not hold a list or an object"),
         ("{'a': 1, [1]: 2}", "a key of an object must be a string"),
-        ("{'a': 1, 'a': 1.0}", "'a' is given twice with different values"),
+        ("{'a': 1, 'a': 1.0}", "a is given twice with different values"),
         ("{'a': 1, 'b'}", "a colon is missing after 'b'"),
+        ("{'a' 'b'}", "a colon is missing after 'a'"),
+        ('{"a" = "b"}', 'a colon is missing after "a"'),
         ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), f"brackets are nested deeper than {MAX_DEPTH}"),
     ],
     ids=lambda text: text[:20],
@@ -112,7 +115,7 @@ def test_what_is_no_plain_value_is_refused_with_the_reason(text: str, reason: st
 def test_bare_word_is_named_in_the_reason(text: str) -> None:
     with pytest.raises(Unreadable) as refusal:
         python_value(text)
-    assert str(refusal.value).replace("'", "") in (f"{text} is not quoted", f"{text} is not a value")
+    assert str(refusal.value) in (f"{text} is not quoted", f"{text} is not a value")
 
 
 @pytest.mark.parametrize("text", ["", "[1", '{"a":', '"open', "'''a''", "[[1]", "{'a': 'b'"])

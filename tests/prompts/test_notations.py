@@ -16,8 +16,9 @@ from gemmagraph.prompts.notation import Reader, notation_named, notation_names, 
 from gemmagraph.prompts.toolset import Toolset
 
 DATA = Path(__file__).parent.parent / "data"
-NOTATIONS = ("function_call", "json")
+NOTATIONS = ("function_call", "json", "tool_code", "pythonic")
 each_notation = pytest.mark.parametrize("notation", NOTATIONS)
+BUILT_IN = notation_names()
 
 TOOLS = Toolset(
     [
@@ -28,6 +29,8 @@ TOOLS = Toolset(
 EXAMPLES = {
     "function_call": 'FUNCTION_CALL: get_weather(city="Paris")',
     "json": '{"name": "get_weather", "arguments": {"city": "Paris"}}',
+    "tool_code": 'get_weather(city="Paris")',
+    "pythonic": '[get_weather(city="Paris")]',
 }
 
 
@@ -40,13 +43,15 @@ def test_notation_is_found_by_its_name(notation: str) -> None:
 def test_unknown_notation_is_refused_with_those_there_are() -> None:
     with pytest.raises(NotationError) as refusal:
         notation_named("xml")
-    assert str(refusal.value) == "There is no notation 'xml'. Known are: function_call, json."
+    assert str(refusal.value) == f"There is no notation 'xml'. Known are: {', '.join(BUILT_IN)}."
+    assert {*NOTATIONS} <= {*BUILT_IN}
 
 
 class Loud:
     """`function_call`, but each call in capitals, to be told apart."""
 
     name = "loud"
+    turns: str | None = None
 
     def declare(self, tools: Toolset) -> str:
         return "SHOUT."
@@ -70,14 +75,35 @@ def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_notation_of_ones_own_is_found_beside_the_built_in_ones() -> None:
     register_notation("loud", Loud)
     assert isinstance(notation_named("loud"), Loud)
-    assert notation_names() == ["function_call", "json", "loud"]
+    assert notation_names() == sorted([*BUILT_IN, "loud"])
 
 
 @pytest.mark.usefixtures("_nothing_registered")
 def test_notation_of_ones_own_may_take_the_place_of_a_built_in_one() -> None:
     register_notation("json", Loud)
     assert isinstance(notation_named("json"), Loud)
-    assert notation_names() == ["function_call", "json"]
+    assert notation_names() == BUILT_IN
+
+
+ODD_NAMES = [
+    "my tool", "a(b", "a)", "f:", "1st", "x" * 64, "x" * 300, "tool\nname", '"q"', "it's", "`f`", "f[0]", "f=1",
+    "a,b", "", "<eos>", "<tool_call>", "</tool_call>", "ns:tool", "fs.read", "a/b", "create-pdf", "数据", "ﬁle",
+    "None", "print", "\\", "# f", "FUNCTION_CALL: f", "f()", "{", "]", "```",
+]  # fmt: skip
+
+
+@each_notation
+@pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
+def test_call_is_read_back_whatever_the_tool_and_its_argument_are_named(notation: str, name: str) -> None:
+    made = notation_named(notation)
+    tools = Toolset([ToolSpec(name, "", {"type": "object", "additionalProperties": True}), *TOOLS])
+    for key in [*ODD_NAMES, "from", "a b", "**x", "x" * 65]:
+        calls = [ToolCall("", name, {key: 1}), ToolCall("", "get_time", {"city": "Rome"})]
+        reply = read(made, made.write_calls(calls), tools)
+        assert [(call.name, dict(call.arguments)) for call in reply.calls] == [
+            (call.name, dict(call.arguments)) for call in calls
+        ]
+        assert (reply.text, reply.bad_calls, reply.repaired) == ("", (), False)
 
 
 # What the model is told.
@@ -120,20 +146,32 @@ MALFORMED = {
             "FUNCTION_CALL: get_weather(city=today())",
             "today(…) is a call inside a call; arguments must be plain values",
         ),
-        ('FUNCTION_CALL: get_weather(city="A", city="B")', "'city' is given twice with different values"),
+        ('FUNCTION_CALL: get_weather(city="A", city="B")', "city is given twice with different values"),
         ('FUNCTION_CALL: get_weather city="Paris"', "brackets are missing behind the name"),
         ('FUNCTION_CALL: get_weather(city=f"{home}")', "an f-string is not a plain value"),
-        ('FUNCTION_CALL: get_weather("Paris" + "x")', "a comma is missing before '+ \"x\")'"),
+        ('FUNCTION_CALL: get_weather("Paris" + "x")', """a comma is missing before + "x")"""),
     ],
     "json": [
         ('{"name": "get_weather", "arguments": {"city": Paris}}', "Paris is not quoted"),
         (
             '{"name": "get_weather", "arguments": {"city": "A", "city": "B"}}',
-            "'city' is given twice with different values",
+            "city is given twice with different values",
         ),
         ('{"name": "get_weather", "arguments": "Paris"}', "its arguments can not be read: Paris is not quoted"),
         ('{"name": "get_weather", "arguments": 5}', "its arguments must be an object"),
-        ('{"name": "get_weather", "arguments": {"city": "A", "x" "B"}}', "a colon is missing after 'x'"),
+        ('{"name": "get_weather", "arguments": {"city": "A", "x" "B"}}', 'a colon is missing after "x"'),
+    ],
+    "tool_code": [
+        ("```tool_code\nget_weather(city=Paris)\n```", "Paris is not quoted"),
+        ('```tool_code\nweather = get_weather(city="Paris")\n```', "only calls may stand in it"),
+        (
+            '```tool_code\nprint(get_weather(city="A"), get_weather(city="B"))\n```',
+            "only a call may stand in print()",
+        ),
+    ],
+    "pythonic": [
+        ("[get_weather(city=Paris)]", "Paris is not quoted"),
+        ("[get_weather(city=home) for home in homes]", "only whole calls may stand in a list"),
     ],
 }
 
@@ -155,6 +193,10 @@ def test_malformed_call_is_answered_with_the_reason_and_a_right_call(notation: s
         ("function_call", 'FUNCTION_CALL: get_weather(city="Paris"'),
         ("json", '{"name": "get_weather", "arguments": {"city": "Par'),
         ("json", '{"name": "get_weather", "arguments": {"city": "Paris"}'),
+        ("tool_code", '```tool_code\nget_weather(city="Par'),
+        ("tool_code", '```tool_code\nget_weather(city="Paris"'),
+        ("pythonic", '[get_weather(city="Par'),
+        ("pythonic", '[get_weather(city="Paris"'),
     ],
 )
 def test_call_that_was_cut_is_answered_with_a_whole_one(notation: str, output: str) -> None:

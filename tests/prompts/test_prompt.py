@@ -21,7 +21,7 @@ from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.prompts.turns import GEMMA
 
 DATA = Path(__file__).parent.parent / "data"
-NOTATIONS = ("function_call", "json")
+NOTATIONS = ("function_call", "json", "tool_code", "pythonic")
 each_notation = pytest.mark.parametrize("notation", NOTATIONS)
 
 TOOLS = Toolset(
@@ -268,6 +268,7 @@ class Counting:
     """A notation of one's own, which counts what it is asked to write."""
 
     name = "counting"
+    turns: str | None = None
 
     def __init__(self) -> None:
         self.asked = {"declare": 0, "calls": 0, "results": 0}

@@ -1,10 +1,10 @@
 """The tables of what models write, `tests/data/<notation>/cases.jsonl`, and what readers must make of it.
 
 A case is one JSON line: `output` (what the model wrote), `tools` (a set of `tests/data/toolsets.json`),
-`stop`, and what is expected: `calls`, `text` (stripped; null for none), `errors` (`kind`, `tool`). Of text
-and errors, what is left out is open: there the contract allows more than one answer. `point` says where the
-case is from: 13.n is a point of the readers' contract and 9.n a failure seen in the wild, both numbered as in
-`docs/reading.md`; 8 is a convention, 10 a defect of other readers.
+`stop`, and what is expected: `calls`, `text` (stripped; null for none), `errors` (`kind`, `tool`, and what the
+message `says` among other things). Of text and errors, what is left out is open: there the contract allows more
+than one answer. `point` says where the case is from: 13.n is a point of the readers' contract and 9.n a failure
+seen in the wild, both numbered as in `docs/reading.md`; 8 is a convention, 10 a defect of other readers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from gemmagraph.prompts.notation import BadCallRead, CallRead, ReadEvent, TextRe
 from gemmagraph.prompts.toolset import Toolset
 
 DATA = Path(__file__).parent.parent / "data"
-NOTATIONS = ("function_call", "json")
+NATIVE = ("gemma4", "functiongemma")
+NOTATIONS = ("function_call", "json", "tool_code", "pythonic", *NATIVE)
 CHUNK_SIZES = (1, 2, 3, 5, 7, 16)
 RANDOM_CUTTINGS = 5
 
@@ -31,6 +32,7 @@ CONTRACT = {f"13.{point}" for point in range(1, 19)}
 IN_THE_WILD = {f"9.{line}" for line in (1, 2, 3, 4, 5, 8, 10, 11, 12, 13, 14, 15, 16, 20, 21, 22, 23, 24, 25)}
 """The lines of section 9 that can happen to every prompted notation: 6 and 7 happen to `name(…)` alone, 9 is
 native, 17 and 19 are faults of servers, 18 is point 13.5."""
+IN_THE_WILD_NATIVE = IN_THE_WILD | {"9.6", "9.7", "9.9", "9.18"}
 
 Case = dict[str, Any]
 
@@ -128,8 +130,10 @@ def test_output_is_read_as_meant(notation: str, case: Case) -> None:
     if "errors" in case:
         found = [{"kind": bad.kind, "tool": bad.tool} for bad in reply.bad_calls]
         assert len(found) == len(case["errors"]), found
-        for bad, expected in zip(found, case["errors"], strict=True):
-            assert bad | expected == bad
+        for bad, error in zip(reply.bad_calls, case["errors"], strict=True):
+            expected = {"kind": bad.kind, "tool": bad.tool, "says": ""} | error
+            assert (bad.kind, bad.tool) == (expected["kind"], expected["tool"])
+            assert expected["says"] in bad.message
     assert reply.stop == case.get("stop", "stop")
     assert_sound(case["output"], reply)
 
@@ -197,6 +201,24 @@ def test_spliced_outputs_are_read_however_they_are_cut(notation: str) -> None:
             assert text_of([*before, *at_end]) == reply.text, pieces
 
 
+SOON = {
+    "end-of-the-line": ("FUNCTION_CALL: now()\n", "I look at the clock."),
+    "end-of-the-line-behind-a-text": ('FUNCTION_CALL: remember(text="a")\n', "I remember it."),
+    "another-call-behind-a-text": ('FUNCTION_CALL: remember(text="a"); now(', ")"),
+    "words": ("FUNCTION_CALL: now() I l", "ook at the clock."),
+    "words-behind-a-text": ('FUNCTION_CALL: remember(text="a")' + " so" * 333 + " ", "so on"),
+    "object": ('Yes.\n{"name": "now", "arguments": {}}', " I look."),
+}
+"""What is written up to the first moment at which the call is told, and what follows."""
+
+
+@pytest.mark.parametrize(("soon", "rest"), SOON.values(), ids=SOON)
+def test_call_is_told_once_nothing_can_change_it(soon: str, rest: str) -> None:
+    reader = notation_named("function_call").reader(toolset("words"))
+    told = [len(calls_of(reader.feed(char))) for char in soon + rest]
+    assert told.index(1) == len(soon) - 1
+
+
 HOSTILE = {
     "prefixes": "FUNCTION_CALL: " * 200,
     "prefix-lines": "FUNCTION_CALL:\n" * 200,
@@ -227,6 +249,24 @@ HOSTILE = {
     "digits-in-json": '{"name": "get_weather", "arguments": {"days": ' + "9" * 5000 + "}}",
     "long-name": "FUNCTION_CALL: " + "n" * 3000 + "()",
     "long-dotted-name": "FUNCTION_CALL: " + "a." * 1500 + "get_weather()",
+    "native-marks": "<|tool_call>" * 200,
+    "native-marks-of-the-other-family": "<start_function_call>" * 200,
+    "native-closing-marks": "<tool_call|><end_function_call>" * 100,
+    "half-native-marks": "<|tool_<|tool_call" * 100,
+    "native-heads": "<|tool_call>call:" * 100,
+    "native-names": "<|tool_call>call:" + "n" * 3000,
+    "native-calls-in-calls": "<|tool_call>call:get_weather{city:" * 100,
+    "native-delimiters": "<|tool_call>call:get_weather{city:" + '<|"|>' * 301,
+    "native-escapes": "<start_function_call>call:get_weather{city:" + "<escape>" * 301,
+    "native-delimiters-before-commas": "<|tool_call>call:get_weather{city:" + '<|"|>,' * 300,
+    "native-closing-marks-in-a-text": '<|tool_call>call:get_weather{city:<|"|>' + "}<tool_call|>" * 200,
+    "native-calls-in-a-text": '<|tool_call>call:get_weather{city:<|"|>' + "}<tool_call|><|tool_call>call:f{" * 100,
+    "native-bare-keys": "<|tool_call>call:get_weather{" + "a, city:" * 300,
+    "native-brackets": "<|tool_call>call:get_weather{city:" + "[{a:" * 300,
+    "native-quotes": "<|tool_call>call:get_weather{city:" + "\"'" * 300,
+    "native-digits": '<|tool_call>call:get_weather{city:<|"|>a<|"|>,days:' + "9" * 5000 + "}<tool_call|>",
+    "native-spaces": "<|tool_call>call:get_weather{city:a" + " " * 3000 + "}<tool_call|>",
+    "native-lone-surrogate": '<|tool_call>call:get_time{city:<|"|>\ud800<|"|>}<tool_call|>',
     "lone-surrogate": r'{"name": "get_time", "arguments": {"city": "\ud800"}}',
 }
 
@@ -249,7 +289,7 @@ def test_hostile_output_is_read(notation: str, output: str) -> None:
 @each_notation
 def test_table_covers_the_contract_and_the_failures_in_the_wild(notation: str) -> None:
     points = {case["point"] for case in TABLES[notation]}
-    missing = (CONTRACT | IN_THE_WILD) - points
+    missing = (CONTRACT | (IN_THE_WILD_NATIVE if notation in NATIVE else IN_THE_WILD)) - points
     assert not missing, sorted(missing)
 
 
@@ -273,5 +313,5 @@ def test_table_is_well_formed(notation: str) -> None:
             assert set(call) == {"name", "arguments"}, case["id"]
             assert call["name"] in names, case["id"]
         for error in case.get("errors", ()):
-            assert set(error) <= {"kind", "tool"}, case["id"]
+            assert set(error) <= {"kind", "tool", "says"}, case["id"]
             assert error.get("kind", "malformed") in kinds, case["id"]

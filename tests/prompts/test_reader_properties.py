@@ -1,5 +1,5 @@
-"""What holds for every reader and any text at all: written calls read back, cuttings do not matter, nothing raises,
-and the work grows with the length of the text and no faster.
+"""What holds for every reader and any text at all: written calls read back, cuttings do not matter, nothing raises.
+That the work grows no faster than the text is in `test_reader_work.py`.
 """
 
 from __future__ import annotations
@@ -7,12 +7,9 @@ from __future__ import annotations
 import functools
 import json
 import random
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -20,11 +17,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gemmagraph.prompts.messages import Reply, ToolCall, ToolSpec
-from gemmagraph.prompts.notation import CallRead, ReadEvent, TextRead, ThoughtRead, notation_named, read
+from gemmagraph.prompts.notation import (
+    ArgumentsRead,
+    CallRead,
+    ReadEvent,
+    TextRead,
+    ThoughtRead,
+    notation_named,
+    read,
+)
 from gemmagraph.prompts.toolset import Toolset
 
 DATA = Path(__file__).parent.parent / "data"
-NOTATIONS = ("function_call", "json")
+NATIVE = ("gemma4", "functiongemma")
+NOTATIONS = ("function_call", "json", "tool_code", "pythonic", *NATIVE)
 each_notation = pytest.mark.parametrize("notation", NOTATIONS)
 
 
@@ -77,6 +83,8 @@ BITS = (
     "FUNCTION_CALL: f(", "FUNCTION_RESULT: ", '{"name": "f"', '", "k": "', '", k="', '")', '"}}', "None", "u003c",
     "<end_of_turn>", "<|turn>", "<eos>", "<unused7>", '<|"|>', "<think>", "</think>", "<|channel>", "<tool_call>",
     "</tool_call>", "name", "arguments", "city", "\\x41", "\\N{DASH}", "import os", "Q:",
+    "<|tool_call>", "<tool_call|>", "<|tool_response>", "<turn|>", "<start_function_call>", "<end_function_call>",
+    "<escape>", ", city:", "call:f{", "}<tool_call|>",
 )  # fmt: skip
 
 texts = st.text(max_size=10) | st.lists(st.sampled_from(BITS), max_size=6).map("".join)
@@ -96,13 +104,15 @@ def assert_read_back(notation: str, calls: Sequence[tuple[str, dict[str, Any]]])
     written = made.write_calls([ToolCall("", name, arguments) for name, arguments in calls])
     reply = read(made, written, ANYTHING)
     assert reply.bad_calls == (), written
-    assert spelled((call.name, call.arguments) for call in reply.calls) == spelled(calls), written
+    in_order = notation not in NATIVE  # which sort the keys
+    read_back = spelled(((call.name, call.arguments) for call in reply.calls), in_order)
+    assert read_back == spelled(calls, in_order), written
     assert (reply.text, reply.repaired) == ("", False), written
 
 
-def spelled(calls: Any) -> list[str]:
+def spelled(calls: Any, in_order: bool = True) -> list[str]:
     """As text, in which 1, 1.0 and true differ, and the order of keys counts."""
-    return [json.dumps([name, dict(arguments)]) for name, arguments in calls]
+    return [json.dumps([name, dict(arguments)], sort_keys=not in_order) for name, arguments in calls]
 
 
 @each_notation
@@ -130,16 +140,20 @@ def some_text(chance: random.Random) -> str:
     return "".join(chance.choices(BITS, k=chance.randint(0, 5)))
 
 
-@each_notation
-@in_bulk
-def test_written_calls_are_read_back_in_bulk(notation: str, part: int) -> None:
+def some_calls(notation: str, part: int) -> Iterator[list[tuple[str, dict[str, Any]]]]:
     chance = random.Random(f"calls in {notation}, part {part}")
     for _ in range(PART):
-        some = [
+        yield [
             (chance.choice(NAMES), {some_text(chance): some_value(chance) for _ in range(chance.randint(0, 3))})
             for _ in range(chance.randint(1, 3))
         ]
-        assert_read_back(notation, some)
+
+
+@each_notation
+@in_bulk
+def test_written_calls_are_read_back_in_bulk(notation: str, part: int) -> None:
+    for calls in some_calls(notation, part):
+        assert_read_back(notation, calls)
 
 
 @each_notation
@@ -166,17 +180,21 @@ def feed(notation: str, pieces: Sequence[str], tools: Toolset) -> tuple[list[Rea
 
 
 def joined(events: Sequence[ReadEvent]) -> list[ReadEvent]:
-    """Pieces of text, and of thoughts, put together where nothing stands between them."""
+    """Pieces of text, of thoughts and of arguments put together where nothing stands between them. Of arguments, only
+    those behind which their good call follows."""
     found: list[ReadEvent] = []
     for event in events:
         before = found[-1] if found else None
-        if isinstance(event, TextRead) and isinstance(before, TextRead):
-            found[-1] = TextRead(before.text + event.text)
-        elif isinstance(event, ThoughtRead) and isinstance(before, ThoughtRead):
-            found[-1] = ThoughtRead(before.text + event.text)
-        else:
-            found.append(event)
-    return found
+        if isinstance(event, PIECES) and isinstance(before, type(event)):
+            found[-1] = type(event)(before.text + event.text)
+            continue
+        if isinstance(before, ArgumentsRead) and not isinstance(event, CallRead):
+            found.pop()
+        found.append(event)
+    return found[:-1] if found and isinstance(found[-1], ArgumentsRead) else found
+
+
+PIECES = (TextRead, ThoughtRead, ArgumentsRead)
 
 
 def cut_at(text: str, places: Sequence[int]) -> list[str]:
@@ -209,7 +227,8 @@ MORE_BITS = (
     *BITS, "\ud800", "\udc00", "~~~", "~~~\n", "```json\n", "```tool_code\n", "```bash\n", "\n\n", "1. ", ".", "none",
     "FUNCTION_CALL:", "FUNCTION_CALL: get_weather(city=", "Function call: ", "get_weather(", "get_weather", "print(",
     "TOOL_RESULT:", '"Paris"', '{"name": "get_weather", "arguments": {"city": "Paris"}}', "it's", "text ",
-    "<|channel>thought\n", "<channel|>",
+    "<|channel>thought\n", "<channel|>", "<|tool_call>call:get_weather{", "<start_function_call>call:get_weather{",
+    "city:", "days:3", '<|"|>Paris<|"|>', "<escape>Paris<escape>", "call:get_weather{city:", "}",
 )  # fmt: skip
 
 
@@ -262,125 +281,3 @@ def test_every_prefix_of_every_case_is_read_and_the_same_however_it_is_cut(notat
         for end in range(len(output) + 1):
             prefix = output[:end]
             assert_cutting_is_the_same(notation, prefix, [list(prefix)], toolset(case["tools"]))
-
-
-# Work grows with the text and no faster.
-
-PREFIX = "FUNCTION_CALL: "
-OPEN_TEXT = f'{PREFIX}get_weather(city="'
-CALL = '{"name": "get_weather", "arguments": {"city": "P"}}'
-SHAPES: dict[str, Callable[[int], str]] = {
-    "brackets": lambda n: "[" * n,
-    "open-text": lambda n: OPEN_TEXT + "x" * n,
-    "closed-text": lambda n: f'{OPEN_TEXT}{"x" * n}")',
-    "backticks": lambda n: "`" * n,
-    "spaced-backticks": lambda n: "` " * (n // 2),
-    "backtick-in-each-line": lambda n: "a ` b\n" * (n // 6),
-    "runs-of-backticks": lambda n: " ".join("`" * (i % 9 + 1) for i in range(n // 6)),
-    "less-than": lambda n: "<" * n,
-    "spaces": lambda n: " " * n,
-    "line-ends": lambda n: "\n" * n,
-    "calls-in-calls": lambda n: f"{PREFIX}f(" * (n // 17),
-    "prefix-lines": lambda n: f"{PREFIX}\n" * (n // 16),
-    "good-calls": lambda n: f'{OPEN_TEXT}P")\n' * (n // 37),
-    "deep-json": lambda n: '{"name":' * (n // 8),
-    "quotes-in-text": lambda n: OPEN_TEXT + '" ' * (n // 2),
-    "quotes-in-words": lambda n: OPEN_TEXT + 'a"b ' * (n // 4),
-    "closers": lambda n: f"{PREFIX}f({'[' * 150}{'))' * (n // 2)}",
-    "backslashes": lambda n: f'{PREFIX}f("' + "\\" * n,
-    "lines-in-a-call-fence": lambda n: "```tool_code\n" + "x = 1\n" * (n // 6),
-    "fences": lambda n: "```\n" * (n // 4),
-    "long-comment-in-a-fence": lambda n: "```tool_code\n#" + "x" * n,
-    "thoughts": lambda n: "<think>" * (n // 7),
-    "prose": lambda n: "The function of tools is fun. " * (n // 30),
-    "digits": lambda n: f"{PREFIX}get_weather(days={'9' * n})",
-    "list-of-calls": lambda n: f"[{', '.join([CALL] * (n // 52))}]",
-    "objects": lambda n: f"{CALL}\n" * (n // 51),
-    "quote-lines": lambda n: "> " * (n // 2),
-    "list-marks": lambda n: PREFIX + "- " * (n // 2),
-    "tags": lambda n: "<tool_call>" * (n // 11),
-    "prose-in-a-tag": lambda n: "<tool_call>" + "x" * n,
-    "long-name": lambda n: "get_weather_" * (n // 12) + "(",
-    "triple-quotes": lambda n: f'{PREFIX}f("""' + '"' * n,
-    "comment": lambda n: f"{PREFIX}f(#" + "x" * n,
-    "empty-texts": lambda n: PREFIX + "f(" + '"" ' * (n // 3) + ")",
-    "keys": lambda n: '{"name": "f", "arguments": {' + '"a": ' * (n // 5),
-    "commas": lambda n: f"{PREFIX}f(" + "," * n,
-    "nulls": lambda n: "\x00" * n,
-    "surrogates": lambda n: OPEN_TEXT + "\ud800" * n,
-}  # fmt: skip
-each_shape = pytest.mark.parametrize("shape", SHAPES)
-
-
-def in_fours(text: str) -> Iterator[str]:
-    return (text[start : start + 4] for start in range(0, len(text), 4))
-
-
-def consume(notation: str, pieces: Iterator[str]) -> Reply:
-    reader = notation_named(notation).reader(toolset("weather"))
-    for piece in pieces:
-        reader.feed(piece)
-    return reader.close()[1]
-
-
-def steps(notation: str, pieces: Iterator[str]) -> int:
-    """How many functions are called, those of Python included: the same on every machine."""
-    count = 0
-
-    def on_event(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(on_event)
-    try:
-        consume(notation, pieces)
-    finally:
-        sys.setprofile(before)
-    return count
-
-
-@pytest.mark.parametrize("notation", ["function_call", pytest.param("json", marks=pytest.mark.long)])
-@each_shape
-def test_more_text_takes_no_more_steps_than_as_much_text_took_before(notation: str, shape: str) -> None:
-    for cut in (lambda text: iter([text]), in_fours):
-        short, middle, long = (steps(notation, cut(SHAPES[shape](n))) for n in (3_000, 6_000, 9_000))
-        assert long - middle <= 1.25 * max(middle - short, 0) + 200, (short, middle, long)
-
-
-@pytest.mark.long
-@each_shape
-def test_twenty_times_the_text_takes_about_twenty_times_the_work(shape: str) -> None:
-    """Steps do not show how long each of them takes; a search that begins anew each time would take 400 times."""
-    for cut in (lambda text: iter([text]), in_fours):
-        small, large = (least_seconds(SHAPES[shape](n), cut) for n in (16_000, 320_000))
-        assert large <= 60 * small + 0.05, (small, large)
-
-
-def least_seconds(text: str, cut: Callable[[str], Iterator[str]]) -> float:
-    found = []
-    for _ in range(2):
-        begun = time.process_time()
-        consume("function_call", cut(text))
-        found.append(time.process_time() - begun)
-    return min(found)
-
-
-TEN_MILLION = 10_000_000
-
-
-@pytest.mark.long
-@each_notation
-@pytest.mark.parametrize("cut", [lambda text: iter([text]), in_fours], ids=["whole", "by-4"])
-def test_ten_megabytes_in_one_text_are_read(notation: str, cut: Callable[[str], Iterator[str]]) -> None:
-    long = "x" * TEN_MILLION
-    call = notation_named(notation).write_calls([ToolCall("", "get_weather", {"city": long})])
-    reply = consume(notation, cut(call))
-    assert [call.arguments["city"] == long for call in reply.calls] == [True]
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("shape", ["brackets", "nulls", "less-than", "backticks", "calls-in-calls", "deep-json"])
-def test_ten_megabytes_of_nonsense_are_read(shape: str) -> None:
-    reply = consume("function_call", iter([SHAPES[shape](TEN_MILLION)]))
-    assert not reply.calls

@@ -33,8 +33,9 @@ def test_turns_are_spelled_as_each_generation_spells_them(form: TurnFormat, prom
     assert form.bos + turn(form, "user", "Hi") + f"{form.open}model\n" == prompt
 
 
-def test_only_gemma_4_has_a_system_turn() -> None:
-    assert [form.name for form in FORMATS if form.system_turn] == ["gemma4"]
+def test_system_text_has_a_turn_where_the_model_was_taught_one() -> None:
+    roles = {form.name: form.system_role for form in FORMATS}
+    assert roles == {"gemma": "", "functiongemma": "developer", "gemma4": "system"}
 
 
 @pytest.mark.parametrize(

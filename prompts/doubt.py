@@ -1,0 +1,108 @@
+"""Where a text ends whose quotes leave two readings: such a call must not run.
+
+A model that forgets to escape a quote inside a text ends the text too early: what it writes then may look like a
+whole call, and does something else than was meant.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gemmagraph.prompts import spelling
+from gemmagraph.prompts.scan import KEY, TURN_END, is_short
+from gemmagraph.prompts.toolset import Toolset
+
+_KEY_BEFORE = re.compile(r"(\w{1,60})\s{0,4}=\s{0,4}\Z")
+_LONGEST_LINE = 1000
+"""Characters of the line behind a call that are waited for to see whether its last text goes on."""
+_LONGEST_TAIL = 500
+"""Closing brackets and spaces that may stand between a text and the end of the call."""
+_MAY_CLOSE = {
+    quote: re.compile(rf"{quote}[ \t]{{0,20}}(?:[)\]}}]|,[ \t]{{0,20}}{KEY.pattern})") for quote in ('"', "'")
+}
+"""A quote that could close a text: in front of a closing bracket, or of a comma and a key (group 2)."""
+_SEPARATOR = re.compile(r"[ \t)\]}`*_,;]*(?:(?:[-+•]|\d{1,3}[.)])[ \t*_]{1,20})?")
+_NAME_AND_BRACKET = re.compile(r"([^\W\d][\w.:/-]{0,199})[ \t]{0,20}\(")
+_OTHER = re.compile(
+    "|".join(
+        mark.pattern.removeprefix("(?i)")
+        for mark in (spelling.PREFIX, spelling.CALL_TAG, spelling.CALL_TAG_END, spelling.RESULT_TAG, TURN_END)
+    ),
+    re.IGNORECASE,
+)
+"""What begins something else than the rest of a text, wherever it stands in the line."""
+_IN_OTHERS = re.compile("[<:：]")
+"""Each of them holds one of these, which are found sooner."""
+
+
+def is_doubtful(body: str, quote: str, keys: frozenset[str]) -> bool:
+    """Whether a string with its own quote inside, unescaped, could mean something else than that quote.
+
+    Clear are an apostrophe or inch mark behind a word, and a pair around words. A quote behind a key or a bracket
+    may open the next value, one in front of a space may end this one: then there are two readings.
+    """
+    opened = False
+    depth = 0
+    at = -1
+    for at in _unescaped(body, quote):
+        before, after = body[at - 1 : at], body[at + 1 : at + 2]
+        if before in ("(", "[", "{", ":") or body[max(0, at - 8) : at].rstrip().endswith(('":', "':")):
+            return True
+        key = _KEY_BEFORE.search(body, max(0, at - 70), at)
+        if key and key.group(1) in keys:
+            return True
+        closing = bool(before) and not before.isspace() and not after.isalnum()
+        if opened and closing:
+            opened = False
+        elif before.isalpha() if quote == "'" else before.isdigit() and not after.isalnum():
+            continue
+        elif opened or closing or not after or after.isspace():
+            return True
+        else:
+            opened = True
+    for char in body if at >= 0 else "":
+        depth += (char in "([{") - (char in ")]}")
+        if depth < 0:
+            return True
+    return opened or depth != 0
+
+
+def _unescaped(body: str, quote: str) -> list[int]:
+    """Where `quote` stands in `body` without a backslash in front."""
+    return [match.start() for match in re.finditer(rf"\\.|{quote}", body, re.DOTALL) if match.group() == quote]
+
+
+def rest_of_text(call: str, text: str, pos: int, final: bool, tools: Toolset) -> int | None:
+    """Where the rest of a text ends that the end of `call` may have cut, if `text[pos:]` follows on it; `pos` if
+    there is none; None if more text is needed to tell.
+
+    In `remember(text="print(")")` the text may be `print(` or `print(")`: a quote in the rest of the line could
+    close it as well. What is another call is not the rest of a text.
+    """
+    quote = call[-_LONGEST_TAIL:].rstrip(")]}, \t\r\n")[-1:]
+    if quote not in _MAY_CLOSE:
+        return pos
+    window = text[pos : pos + _LONGEST_LINE]
+    line, newline, _ = window.partition("\n")
+    if _another_begins(line, tools):
+        return pos
+    other = _OTHER.search(line) if _IN_OTHERS.search(line) else None
+    if is_short(text, pos, final, _LONGEST_LINE) and not (newline or other):
+        return None
+    line = line[: other.start()] if other else line
+    closes = any(not found.group(2) or found.group(2) in tools.keys for found in _MAY_CLOSE[quote].finditer(line))
+    if closes or ("\n" in call and line.rstrip(" \t\r,").endswith(quote)):
+        return pos + len(line)
+    return pos
+
+
+def _another_begins(line: str, tools: Toolset) -> bool:
+    """Whether the rest of a line begins with another call, or with a result that is made up."""
+    gap = _SEPARATOR.match(line)
+    at = gap.end() if gap else 0
+    if line.startswith(("{", "["), at):
+        return spelling.BODY_START.match(line, at) is not None
+    named = _NAME_AND_BRACKET.match(line, at)
+    if named and ("," in line[:at] or ";" in line[:at] or tools.resolve(named.group(1))):
+        return True
+    return any(result.match(line, at) for result in (spelling.RESULT_LINE, spelling.RESULT_LINE_AFTER_CALL))

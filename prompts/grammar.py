@@ -1,0 +1,204 @@
+"""A grammar that lets a model write only calls as its notation writes them, with arguments as the tools declare them,
+or an answer in plain words.
+
+Every space is the one that `write_calls` writes. What may be said of values is in `grammar_values`, of strings and
+answers in `grammar_texts`. `auto` needs no lazy mode: an answer cannot spell what begins a call, and calls may follow
+it. The grammar ends with the last call, and so does the reply: no token that ends a turn stands in it, because an
+engine ends there by itself and refuses a grammar that names such a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+from gemmagraph.prompts.errors import NotationError
+from gemmagraph.prompts.gbnf import Rules, behind, factored, literal
+from gemmagraph.prompts.grammar_texts import Strings, answer
+from gemmagraph.prompts.grammar_values import Members, Style, Values
+from gemmagraph.prompts.messages import JSON, ToolSpec
+from gemmagraph.prompts.native_marks import FUNCTIONGEMMA, GEMMA4, Marks
+from gemmagraph.prompts.native_writing import write_call as native_call
+from gemmagraph.prompts.parameters import prepare
+from gemmagraph.prompts.toolset import Toolset
+from gemmagraph.prompts.writing import KEY, NAME, escape_marks, json_value, python_value, quoted
+
+Choice: TypeAlias = Literal["auto", "required", "none"]
+"""An answer or calls; calls; an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    gbnf: str
+    """The grammar as llama.cpp takes it."""
+    preserved_tokens: tuple[str, ...] = ()
+    """Marks in it that are tokens: a server must be told to let them through as text."""
+
+
+def grammar(
+    notation: str,
+    tools: Toolset | Iterable[ToolSpec],
+    choice: Choice = "auto",
+    *,
+    tool: str = "",
+    several: bool = True,
+) -> Grammar:
+    """The grammar of a reply.
+
+    Args:
+        notation: the name of a built-in notation.
+        tools: what may be called.
+        choice: whether to call.
+        tool: the only tool to call; "" for any.
+        several: whether there may be more calls than one.
+
+    Raises:
+        NotationError: there is no grammar for the notation, no such tool, or no call that could be written.
+    """
+    spelling = _SPELLINGS.get(notation)
+    if spelling is None:
+        raise NotationError(
+            f"There is no grammar for the notation {notation!r}.", hint=f"There is one for: {', '.join(_SPELLINGS)}."
+        )
+    tools = Toolset.of(tools)
+    if tool and tool not in tools:
+        near = tools.nearest(tool)
+        raise NotationError(f"There is no tool {tool!r}.", hint=f"Did you mean {near[0]!r}?" if near else "")
+    rules = Rules()
+    native = bool(spelling.marks)
+    calls = _calls(rules, spelling, [tools[tool]] if tool else tools, several) if choice != "none" else None
+    if calls is None:
+        if choice == "required":
+            raise NotationError("A call is required, but no tool can be called.", hint="Give some tools.")
+        rules = Rules()
+        return Grammar(rules.text(answer(rules, native)))
+    root = calls
+    if choice == "auto":
+        follows = calls if native else f'"\\n" {calls}'
+        root = f"{calls} | {answer(rules, native)} ({follows})?"
+    return Grammar(rules.text(root), spelling.marks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """How the calls to one tool are spelled."""
+
+    before: str
+    """The text in front of the arguments."""
+    arguments: Members
+    style: Style
+
+
+@dataclass(frozen=True, slots=True)
+class _Spelling:
+    """How a notation spells calls. All but `call` are expressions."""
+
+    call: Callable[[str], _Call]
+    """From a tool's name."""
+    between: str = ""
+    around: tuple[str, str] = ("", "")
+    """What stands before the first call and behind the last."""
+    around_each: tuple[str, str] = ("", "")
+    marks: tuple[str, ...] = ()
+    """The tokens in all of it."""
+    quote: str = ""
+    """The one of them that stands for a quote."""
+
+
+def _calls(rules: Rules, spelling: _Spelling, tools: Iterable[ToolSpec], several: bool) -> str | None:
+    """The rule of calls to some tools; None if there is nothing to call."""
+    strings = Strings(rules, spelling.quote)
+    found = {}
+    for spec in tools:
+        call = spelling.call(spec.name)
+        schema = prepare(spec)
+        arguments = Values(rules, strings, call.style, schema).members(schema, call.arguments)
+        if arguments is not None:
+            found[call.style.units(call.before)] = rules.rule(arguments)
+    if not found:
+        return None
+    before, after = spelling.around_each
+    rules.include([("call", behind(before, factored(found), after))])
+    more = f"({spelling.between} call)*" if spelling.between else "call*"
+    before, after = spelling.around
+    return rules.rule(behind(before, "call", more if several else "", after), "calls")
+
+
+# Values
+
+_LETTERS: Final = "A-Za-zÀ-ÖØ-öø-ʯΑ-ΡΣ-ϵЀ-ҁҊ-ԯא-תؠ-يअ-हก-ะḀ-ἕぁ-ゖァ-ヺ一-鿿가-힣"
+"""Of bare keys, for a class: not all that there are."""
+
+
+def _json_key(key: str) -> tuple[str, str]:
+    return f"{escape_marks(quoted(key))}: ", ""
+
+
+def _argument(key: str) -> tuple[str, str]:
+    if KEY.fullmatch(key):
+        return f"{key}=", ""
+    return f"**{{{_json_key(key)[0]}", "}"
+
+
+def _any_argument(value: str) -> str:
+    return f'([{_LETTERS}_] [0-9{_LETTERS}_]{{0,63}} "=" {value} | "**{{" string ": " {value} "}}")'
+
+
+_MEMBERS: Final = Members(_json_key, lambda value: f'string ": " {value}')
+_JSON: Final = Style("json", lambda value: escape_marks(json_value(value)), _MEMBERS, ", ")
+_PYTHON: Final = Style("python", lambda value: escape_marks(python_value(value)), _MEMBERS, ", ")
+
+
+# Calls
+
+
+def _json_call(name: str) -> _Call:
+    before = f'{{"name": {escape_marks(quoted(name))}, "arguments": {{'
+    return _Call(before, replace(_MEMBERS, closer="}}"), _JSON)
+
+
+def _python_call(name: str) -> _Call:
+    if not NAME.fullmatch(name):
+        return _json_call(name)
+    return _Call(f"{name}(", Members(_argument, _any_argument, ")"), _PYTHON)
+
+
+def _prefixed_call(name: str) -> _Call:
+    call = _python_call(name)
+    return replace(call, before=f"FUNCTION_CALL: {call.before}")
+
+
+def _native(marks: Marks) -> _Spelling:
+    def written(arguments: dict[str, JSON], before: str, behind: str) -> str:
+        return native_call(marks, "", arguments).removeprefix(before).removesuffix(behind)
+
+    start, end = f"{marks.call}call:{{", f"}}{marks.call_end}"
+    members = Members(
+        lambda key: (written({key: None}, start, f"null{end}"), ""),
+        lambda value: f'([{_LETTERS}_] [0-9{_LETTERS}_.@$\\x2D]{{0,79}} | string) ":" {value}',
+    )
+    style = Style(
+        "native", lambda value: written({"k": value}, f"{start}k:", end), members, ",", marks.quote, is_sorted=True
+    )
+    return _Spelling(
+        lambda name: _Call(f"call:{name}{{", members, style),
+        around_each=(marks.call, marks.call_end),
+        marks=(marks.call, marks.call_end, marks.quote),
+        quote=marks.quote,
+    )
+
+
+_SPELLINGS: Final = MappingProxyType(
+    {
+        "function_call": _Spelling(_prefixed_call, between=literal("\n")),
+        "json": _Spelling(_json_call, between=literal("\n")),
+        "tool_code": _Spelling(
+            _python_call, between=literal("\n"), around=(literal("```tool_code\n"), literal("\n```"))
+        ),
+        "pythonic": _Spelling(_python_call, between=literal(", "), around=(literal("["), literal("]"))),
+        "gemma4": _native(GEMMA4),
+        "functiongemma": _native(FUNCTIONGEMMA),
+    }
+)
