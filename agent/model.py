@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -142,7 +142,7 @@ class Gemma:
         )
 
     async def stream(
-        self, turns: Sequence[Turn], tools: Toolset, *, transcript: Transcript | None = None
+        self, turns: Sequence[Turn], tools: Toolset, *, transcript: Transcript | None = None, watched: bool = True
     ) -> AsyncGenerator[ModelEvent, None]:
         """Asks for the next turn. Yields events as they come, and last the `Reply`.
 
@@ -153,6 +153,7 @@ class Gemma:
             turns: the whole conversation.
             tools: what may be called.
             transcript: what was written at earlier steps of the same conversation.
+            watched: whether anybody looks at more than the text; if not, only that and what changes it is told.
 
         Raises:
             BackendError: the server or engine failed; EmptyReply, if the model says nothing at all.
@@ -165,8 +166,9 @@ class Gemma:
             # What is asked again does not belong to the conversation, so it does not go through its transcript.
             written = transcript if attempt == 1 else Transcript(transcript.writer)
             request = self.request(written, asked)
-            yield PromptSent(request.messages or request.prompt or "")
-            reading = _Reading(self, request.tools)
+            if watched:
+                yield PromptSent(request.messages or request.prompt or "")
+            reading = _Reading(self, request.tools, watched)
             async with aclosing(self.backend.stream(request)) as chunks:
                 async for chunk in chunks:
                     for event in reading.take(chunk):
@@ -201,8 +203,9 @@ class Gemma:
 class _Reading:
     """One reply, read as it arrives."""
 
-    def __init__(self, gemma: Gemma, tools: Toolset) -> None:
+    def __init__(self, gemma: Gemma, tools: Toolset, watched: bool) -> None:
         self._name = gemma.name
+        self._watched = watched
         self._notation = gemma.notation
         self._reader = gemma.notation.reader(tools)
         self._begun = time.perf_counter()
@@ -223,7 +226,7 @@ class _Reading:
             events.append(ThoughtDelta(chunk.thought))
         if chunk.text:
             self._received += len(chunk.text)
-            events += map(self._shown, self._reader.feed(chunk.text))
+            events += self._shown(self._reader.feed(chunk.text))
         self._usage = chunk.usage or self._usage
         self._stop = chunk.stop or self._stop
         return events
@@ -239,15 +242,22 @@ class _Reading:
                 f"The reply of {self._name} broke off after {self._received} characters.", hint="Ask again."
             )
         found, reply = self._reader.close(self._stop)
-        events = list(map(self._shown, found))
+        events = self._shown(found)
         if not all(storable(call.arguments) for call in reply.calls):
             reply = self._without_huge(reply)
         if self._usage or self._thoughts:
             reply = replace(reply, usage=self._usage, thoughts="".join(self._thoughts) + reply.thoughts)
         self.reply = reply
-        return [*events, ReplyReceived(reply, time.perf_counter() - self._begun)]
+        if self._watched:
+            events.append(ReplyReceived(reply, time.perf_counter() - self._begun))
+        return events
 
-    def _shown(self, event: ReadEvent) -> Event:
+    def _shown(self, found: Iterable[ReadEvent]) -> list[Event]:
+        if self._watched:
+            return list(map(self._event, found))
+        return [TextDelta(event.text) for event in found if isinstance(event, TextRead)]
+
+    def _event(self, event: ReadEvent) -> Event:
         match event:
             case TextRead(text):
                 return TextDelta(text)

@@ -73,7 +73,8 @@ async def _ask(run: Run, state: State) -> Reply:
     reply: Reply | None = None
     try:
         async with asyncio.timeout(run.seconds_left()) as time_limit:
-            stream = run.kit.gemma.stream(turns, run.kit.toolset, transcript=run.transcript)
+            watched = run.watch is not None
+            stream = run.kit.gemma.stream(turns, run.kit.toolset, transcript=run.transcript, watched=watched)
             async with aclosing(stream) as events:
                 async for event in events:
                     if isinstance(event, Reply):

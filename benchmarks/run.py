@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import grammar
 import imports
 import making
 import parallel
@@ -34,6 +35,7 @@ GROUPS: dict[str, Callable[[Effort], list[Row]]] = {
     "parallel": parallel.rows,
     "reading": reading.rows,
     "rendering": rendering.rows,
+    "grammar": grammar.rows,
     "imports": imports.rows,
 }
 _COLUMNS = ("what", "ours", "beside", "ratio: median (least-most)", "others", "to reach", "met")

@@ -16,7 +16,9 @@ from gemmagraph.prompts.doubt import rest_of_text
 from gemmagraph.prompts.echoes import is_declaration, is_signature
 from gemmagraph.prompts.literals import Cut, Literals, Unreadable, WrittenCall, json_value, same
 from gemmagraph.prompts.messages import BadCall, ToolCall
+from gemmagraph.prompts.notation import ArgumentsRead, CallBegun, ReadEvent
 from gemmagraph.prompts.outcomes import NO_CALL, NOT_A_CALL, Outcome, Outcomes
+from gemmagraph.prompts.plain import Plain
 from gemmagraph.prompts.scan import MAX_DEPTH, Extent
 from gemmagraph.prompts.spelling import Sure
 from gemmagraph.prompts.toolset import Toolset
@@ -92,6 +94,18 @@ class Bodies(Outcomes):
             for item in found
             if item is not NO_CALL
         ]
+
+    def plain(self, found: Plain, text: str) -> list[ReadEvent | ToolCall] | None:
+        """What there is to tell of calls on the quick road; None if one of them must not run."""
+        news: list[ReadEvent | ToolCall] = []
+        calls = []
+        for call, start, arguments in zip(found.calls, found.starts, found.arguments, strict=True):
+            outcome = self.outcome(call, text[start : call.end])
+            if not isinstance(outcome, ToolCall):
+                return None
+            news += (CallBegun(outcome.name), ArgumentsRead(text[arguments : call.end]))
+            calls.append(outcome)
+        return [*news, *calls]
 
     def _declared(self, item: object) -> bool:
         return isinstance(item, BadCall) and item.tool is not None and self._tools.resolve(item.tool) is not None

@@ -11,13 +11,15 @@ cut or had to be put right, a thought is never closed, marks were dropped, somet
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from gemmagraph.prompts.arguments import WriteCall
 from gemmagraph.prompts.blocks import Kind
 from gemmagraph.prompts.messages import Reply, StopReason
 from gemmagraph.prompts.native_marks import BY_OPENING, Marks
 from gemmagraph.prompts.notation import ReadEvent
+from gemmagraph.prompts.plain import Road
 from gemmagraph.prompts.prompted import PromptedReader
 from gemmagraph.prompts.spelling import Sure
 from gemmagraph.prompts.toolset import Toolset
@@ -30,6 +32,8 @@ _CALL_MAY_COME = re.compile(
 
 class NativeReader(PromptedReader):
     """Reads one reply in the notation that `marks` belong to."""
+
+    _roads: ClassVar[Mapping[str, Road]] = {}
 
     def __init__(self, marks: Marks, tools: Toolset, write_call: WriteCall, thought: bool = False) -> None:
         super().__init__(tools, write_call, "declared", thought)
@@ -46,6 +50,8 @@ class NativeReader(PromptedReader):
 
     def _line(self, text: str, pos: int, final: bool) -> int:
         """A call may stand there whose opening mark is missing."""
+        if pos < len(text) and text[pos] not in " \tc":
+            return super()._line(text, pos, final)
         if not final and _CALL_MAY_COME.fullmatch(text, pos):
             return pos
         call = _CALL.match(text, pos)

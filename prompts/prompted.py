@@ -7,17 +7,19 @@ quotes) is text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final
 
-from gemmagraph.prompts import spelling
+from gemmagraph.prompts import plain, spelling
 from gemmagraph.prompts.arguments import WriteCall
+from gemmagraph.prompts.behind import behind_prefix
 from gemmagraph.prompts.blocks import Block, Kind
 from gemmagraph.prompts.bodies import Bodies, may_start_body
 from gemmagraph.prompts.messages import Reply, StopReason
 from gemmagraph.prompts.native_block import NativeBlock
 from gemmagraph.prompts.native_marks import BY_OPENING, Marks
 from gemmagraph.prompts.notation import ReadEvent
+from gemmagraph.prompts.plain import Plain, Road
 from gemmagraph.prompts.quotes import Quotes
 from gemmagraph.prompts.scan import TURN_ENDS, first_visible
 from gemmagraph.prompts.spelling import Sure
@@ -37,6 +39,14 @@ class PromptedReader(Quotes):
         thought: whether the text is a thought: no thought begins inside it.
     """
 
+    _roads: ClassVar[Mapping[str, Road]] = {
+        "F": plain.prefixed,
+        "[": plain.listed,
+        "`": plain.fenced,
+        "{": plain.an_object,
+    }
+    """Quick roads, by the character with which a line begins."""
+
     def __init__(self, tools: Toolset, write_call: WriteCall, bare: Sure, thought: bool = False) -> None:
         super().__init__()
         self._tools = tools
@@ -48,6 +58,8 @@ class PromptedReader(Quotes):
         self._held = ""
         self._block: Block | NativeBlock | None = None
         self._thought: OpenThought | None = None
+        self._waits: Plain | None = None
+        """Calls with which the text begins that is kept back."""
         self._mode = self._start
 
     def feed(self, chunk: str) -> Sequence[ReadEvent]:
@@ -60,6 +72,9 @@ class PromptedReader(Quotes):
                 self._block.more(chunk)
                 self._said.tell(self._block.news())
                 return self._said.events()
+        elif self._mode == self._inline and not spelling.MAY_MATTER.search(chunk):
+            self._pass(chunk)
+            return self._said.events()
         self._run(chunk, False)
         return self._said.events()
 
@@ -92,6 +107,12 @@ class PromptedReader(Quotes):
         if pos == len(text):
             self._mode = self._line if final else self._start
             return pos
+        if (
+            text[pos] in "[{"
+            and text[pos] in self._roads
+            and (after := self._at_once(text, pos, final, whole=True)) is not None
+        ):
+            return after
         body = may_start_body(text, pos, final)
         if body:
             self._open("reply", "whole", "")
@@ -108,6 +129,11 @@ class PromptedReader(Quotes):
         if pos == len(text):
             self._mode = self._inline if final else self._line
             return pos
+        if not spelling.LINE_STARTS.match(text, pos):
+            self._mode = self._inline
+            return pos
+        if (after := self._at_once(text, pos, final)) is not None:
+            return after
         if not final and spelling.LINE_MAY_GO_ON.fullmatch(text, pos):
             return pos
         fence = spelling.FENCE_LINE.match(text, pos)
@@ -123,6 +149,35 @@ class PromptedReader(Quotes):
             return self._end(text)
         first = at if text[at : at + 1] in ("{", "[") else first_visible(text, pos)
         return self._line_body(text, pos, first, at, final)
+
+    def _at_once(self, text: str, pos: int, final: bool, whole: bool = False) -> int | None:
+        """The quick road, for a call at the start of a line that is written as it was asked for; None if another road
+        has to be taken. `whole`: it must be all of the reply."""
+        calls, self._waits = self._waits, None
+        if calls is None and (road := self._roads.get(text[pos])):
+            calls = road(text, pos, self._tools)
+        if calls is None:
+            return None
+        end = calls.end
+        rest = text[end:] if whole else text[end : end + 1]
+        if not final and not rest.strip() and (whole or not rest) and len(rest) < 60:
+            self._waits = calls.moved(-pos)  # what stands behind decides
+            return pos
+        if rest[:1] not in ("", "\n") or (whole and (rest.strip() or not final)):
+            return None
+        if text[pos] == "F":
+            behind, end = behind_prefix(text, end, final, self._tools, bad=False)
+            if behind != "calls":
+                return None
+        news = self._bodies.plain(calls, text)
+        if news is None:
+            return None
+        self._said.take_out()
+        self._said.tell(news)
+        self._before = ""
+        self._in_word = False
+        self._mode = self._line if text[end - 1] == "\n" else self._behind_call
+        return end
 
     def _is_result(self, text: str, at: int) -> bool:
         """Whether the model begins to make up the result of a call at `at`."""

@@ -29,6 +29,9 @@ PREFIX_MAY_COME: Final = re.compile(
     r")\Z"
 )
 
+MAY_MATTER: Final = re.compile(r"(?i)[\n`<]|(?<!\w)[ft]")
+"""Text inside a line in which this finds nothing is only text, and so is the start of what follows it."""
+
 SPECIAL: Final = re.compile(r"(?i)[\n`<]|(?<!\w)" + PREFIX.pattern.removeprefix("(?i)"))
 """What can end plain text inside a line."""
 
@@ -53,6 +56,9 @@ LINE_MAY_GO_ON: Final = re.compile(
     r"|[`~]{1,8})?"
 )
 """The start of a line that could still become a prefix, a result line or a fence."""
+
+LINE_STARTS: Final = re.compile(r"(?i)[ \t*+•\d_#`~>\[{fti-]")
+"""A line that begins with anything else is text, but for marks."""
 
 FENCE_LINE: Final = re.compile(r"[ \t]{0,80}(?:(?:[-*+•]|\d{1,3}[.)])[ \t]{1,20})?(`{3,8}|~{3,8})(?![`~])")
 FENCE: Final = re.compile(
