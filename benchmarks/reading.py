@@ -1,4 +1,7 @@
-"""What it costs to read a reply, piece by piece as it arrives and as a whole, beside the readers that people use."""
+"""What it costs to read a reply, piece by piece as it arrives and as a whole, beside the readers that people use.
+
+Those of vLLM and SGLang are not measured: neither installs without the GPU libraries it runs models with.
+"""
 
 from __future__ import annotations
 
