@@ -56,6 +56,8 @@ class Block(Stretch):
         self.kind = kind
         self._sure: Sure = sure
         self._bodies = bodies
+        self.again = ""
+        """Text of the block that stands behind its end, to be read once more."""
         self._read = 0
         """Bodies read so far."""
         self._line: Sure | None = line
@@ -257,8 +259,12 @@ class Block(Stretch):
 
     def _take(self, found: list[Outcome] | None, raw: str, strings: dict[int, int], rest: str) -> End:
         """What follows from one whole body. `rest`: what may belong to its last text."""
+        if found is None and self.kind == "reply" and self._line_outcomes:
+            self.outcomes, self.again = self._line_outcomes, raw
+            return "calls"
         if found is None:
             return "quote" if self._fence else "text"
+        unclear, self._bodies.unclear = self._bodies.unclear, False
         self._read += 1
         self.outcomes += found
         self._step = self._head
@@ -267,7 +273,9 @@ class Block(Stretch):
             return "turn_end"
         if self._fence and not found and self._sure != "yes":
             return "quote"
-        if rest and found and self.kind in ("prefix", "follow"):
+        if unclear and not rest and (self._fence or self.kind == "tag"):
+            self._step = self._swallow
+        elif (rest or unclear) and found and self.kind in ("prefix", "follow", "reply"):
             self._step = self._drop_line
         elif self.kind == "prefix":
             self._step = self._between

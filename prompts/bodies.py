@@ -14,7 +14,7 @@ from gemmagraph.prompts import spelling
 from gemmagraph.prompts.arguments import WriteCall
 from gemmagraph.prompts.doubt import rest_of_text
 from gemmagraph.prompts.echoes import is_declaration, is_signature
-from gemmagraph.prompts.literals import Cut, Literals, Unreadable, WrittenCall, json_value, same
+from gemmagraph.prompts.literals import Cut, Literals, Unclear, Unreadable, WrittenCall, json_value, same
 from gemmagraph.prompts.messages import BadCall, ToolCall
 from gemmagraph.prompts.notation import ArgumentsRead, CallBegun, ReadEvent
 from gemmagraph.prompts.outcomes import NO_CALL, NOT_A_CALL, Outcome, Outcomes
@@ -128,6 +128,8 @@ class Bodies(Outcomes):
             else:
                 found, pos = self._element(raw, pos, strings, sure, cut)
                 yield from found
+                if self.unclear:
+                    return
             if pos is not None and raw[pos : pos + 1] in (",", ";"):
                 pos = literals.gap(pos + 1)
         if empty and cut and sure == "whole":
@@ -146,6 +148,7 @@ class Bodies(Outcomes):
             except Cut:
                 return [self.unterminated(raw[start:], _named(raw[start:]))], None
             except Unreadable as problem:
+                self.unclear |= isinstance(problem, Unclear)
                 pos = _element_end(raw, start, self._tools.keys)
                 found = [self._unreadable(raw[start:pos], str(problem), sure)]
             else:
@@ -182,6 +185,7 @@ class Bodies(Outcomes):
         try:
             item, _ = self._literals(raw, strings, python=False).value(0)
         except Unreadable as problem:
+            self.unclear |= isinstance(problem, Unclear)
             return [self._unreadable(raw, str(problem), sure)]
         return list(self._json(item, raw, sure))
 
@@ -306,6 +310,7 @@ class Bodies(Outcomes):
         except Cut:
             return (self.unterminated(text[start:], name) if sure == "yes" or known else NOT_A_CALL), len(text)
         except Unreadable as problem:
+            self.unclear |= isinstance(problem, Unclear)
             end = _element_end(text, start, self._tools.keys)
             if is_signature(text[pos + 1 : end - 1]):
                 return (NO_CALL if sure == "yes" else NOT_A_CALL), end
@@ -323,6 +328,7 @@ class Bodies(Outcomes):
         except Cut:
             return self.unterminated(text[start:], name), len(text)
         except Unreadable as problem:
+            self.unclear |= isinstance(problem, Unclear)
             end = _element_end(text, start, self._tools.keys)
             return self.malformed(text[start:end], name, str(problem)), end
         return self._json_arguments(name, item, text[start:end]), end

@@ -38,6 +38,10 @@ class Unreadable(Exception):
     """The text is not literal, or not written as a call is. Its one argument says why, for the model."""
 
 
+class Unclear(Unreadable):
+    """Where a text in it ends is not certain: what stands behind it may belong to that text."""
+
+
 class Cut(Unreadable):
     """The text ends before the value does."""
 
@@ -250,6 +254,9 @@ class Literals:
             whole.append(piece)
             pos = self.gap(end)
             found = _STRING.match(self.text, pos) if self._python and not self.known_key(pos) else None
+            if found and "\n" not in self.text[end:pos]:  # also how an unescaped quote looks
+                quote = opened.group(2)[0]
+                raise Unclear(f"two texts stand side by side; a quote inside a text must be written as \\{quote}")
         return "".join(whole), end
 
     def _string(self, opened: re.Match[str]) -> tuple[str, int]:
@@ -260,7 +267,7 @@ class Literals:
         body = self.text[opened.end() : end - len(quote)]
         if len(quote) == 1 and quote in body and is_doubtful(body, quote, self._keys):
             written = _shown(self.text[opened.start() : end])
-            raise Unreadable(f"a quote inside the text {written} must be written as \\{quote}")
+            raise Unclear(f"a quote inside the text {written} must be written as \\{quote}")
         if "b" in prefix:
             raise Unreadable("bytes are not a value that a tool can take; write a plain string")
         if "f" in prefix:

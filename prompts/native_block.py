@@ -23,6 +23,8 @@ from gemmagraph.prompts.stretch import End, Stretch
 from gemmagraph.prompts.toolset import Toolset
 
 _LONGEST_HEAD = 300
+_LONGEST_REST = 300
+"""Characters in which the closing mark is looked for behind the last bracket."""
 _HEAD = re.compile(r"\s{0,80}(?:call\s{0,20}:|call\s{1,20}(?=[^\W\d])|:)?\s{0,80}")
 _PLAIN_HEAD = re.compile(r"call:([^\W\d][\w.-]*)\{")
 _HEAD_MAY_COME = re.compile(r"\s{0,80}(?:c|ca|cal|call\s{0,20}|call\s{0,20}:|:)?\s{0,80}")
@@ -216,6 +218,11 @@ class NativeBlock(Stretch):
         if is_short(text, pos, final, 200) and _GOES_ON_MAY_COME.fullmatch(text, pos):
             return "open", pos
         if mark == self._marks.quote or self._goes_on(text, pos, after):
+            return self._break("something stands behind its last bracket", pos)
+        ends_later = self._marks.ends.search(text, after, after + _LONGEST_REST)
+        if not ends_later and is_short(text, after, final, _LONGEST_REST):
+            return "open", pos
+        if ends_later and ends_later.group() == ends and "\n" not in text[pos : ends_later.start()]:
             return self._break("something stands behind its last bracket", pos)
         self._take(self._written(), False)
         self._bodies.repaired = True

@@ -37,6 +37,8 @@ class Outcomes:
     def __init__(self, tools: Toolset, write_call: WriteCall) -> None:
         self.repaired = False
         """Whether anything had to be put right in what was read so far."""
+        self.unclear = False
+        """Whether a text was met whose end is not certain: what stands behind the call may belong to it."""
         self._tools = tools
         self._write_call = write_call
 
@@ -57,6 +59,7 @@ class Outcomes:
             tool = last.tool
         else:
             return found
+        self.unclear = True
         reason = 'its last text has no clear end; write quotes inside a text as \\" and nothing behind a call'
         return [*found[:-1], self.malformed(raw, tool, reason)]
 

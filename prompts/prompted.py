@@ -213,7 +213,7 @@ class PromptedReader(Quotes):
             return self._backticks(text, at, final)
         if char == "<":
             return self._mark(text, at, final)
-        if spelling.TALK.search(self._line_so_far):
+        if spelling.talks(self._line_so_far):
             self._pass(found.group())
         else:
             ended = self._before in _SENTENCE_ENDS
@@ -238,12 +238,14 @@ class PromptedReader(Quotes):
             return self._end(text)
         tag = spelling.CALL_TAG.match(text, at)
         if tag:
-            talks = spelling.TALK.search(self._line_so_far) is not None
+            talks = spelling.talks(self._line_so_far)
             self._tag_opens(tag.group(), self._before in _SENTENCE_ENDS and not talks, talks)
             return tag.end()
         for opener in spelling.THOUGHTS:
             if text.startswith(opener, at):
                 return at + len(opener) if self._is_thought else self._think(text, at, opener, final)
+        if self._said.any_calls and text.startswith(spelling.RESULT_ENDS, at):
+            return self._end(text)
         dropped = spelling.DROPPED.match(text, at)
         if not dropped and self._said.any_calls:
             dropped = spelling.CALL_TAG_END.match(text, at)
@@ -282,17 +284,18 @@ class PromptedReader(Quotes):
         if end == "open":
             return after
         self._block = None
-        given = block.given
-        if isinstance(block, NativeBlock):
-            self._again = block.again
-            if end == "text" and given in BY_OPENING:
-                strong = self._before in _SENTENCE_ENDS and not spelling.TALK.search(self._line_so_far)
-                self._open("tag", "yes" if strong else "declared", given)
-                return self._in_block(text, after, final)
+        self._again = block.again
+        given = block.given.removesuffix(block.again)
+        if isinstance(block, NativeBlock) and end == "text" and given in BY_OPENING:
+            strong = self._before in _SENTENCE_ENDS and not spelling.talks(self._line_so_far)
+            self._open("tag", "yes" if strong else "declared", given)
+            return self._in_block(text, after, final)
         if end == "quote":
             self._quote(given, block.fence)
             return after
         self._mode = self._line if given.rstrip(" \t").endswith("\n") else self._inline
+        if end == "text" and self._said.any_calls and given[:1] == "{" and given.rstrip()[-1:] == "}":
+            return self._end(text)  # data behind a call: a result that is made up
         if end == "text":
             self._pass(given)
             return after

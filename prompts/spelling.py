@@ -100,12 +100,21 @@ TALK: Final = re.compile(
     r"|if|unless|when|whether)\b|n['’]t\b"
 )
 """Words with which a sentence talks about a call in place of making it."""
+_SENTENCE: Final = re.compile(r"(?:(?<=\w\w)[.!?]|[…。])[\"')\]]{0,3}\s")
+
+
+def talks(line: str) -> bool:
+    """Whether the last sentence of a line talks about calls."""
+    return TALK.search(_SENTENCE.split(line)[-1]) is not None
+
 
 CALL_TAG: Final = re.compile(r"(?i)<(?:tool|function)_(?:calls?|code)>|<\|tool_call>|<start_function_call>")
 CALL_TAG_END: Final = re.compile(r"(?i)</(?:tool|function)_(?:calls?|code)>|<tool_call\|>|<end_function_call>")
 RESULT_TAG: Final = re.compile(
     r"(?i)<(?:tool|function)_(?:responses?|results?|outputs?)>|<\|tool_response>|<start_function_response>"
 )
+RESULT_ENDS: Final = ("<tool_response|>", "<end_function_response>")
+"""Behind a call, what closes a result that the model made up."""
 THOUGHTS: Final = {
     "<think>": "</think>",
     "<thinking>": "</thinking>",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gemmagraph.prompts.doubt import is_doubtful
-from gemmagraph.prompts.literals import Cut, Literals, Unreadable, json_value, same
+from gemmagraph.prompts.literals import Cut, Literals, Unclear, Unreadable, json_value, same
 from gemmagraph.prompts.number import Number
 from gemmagraph.prompts.scan import MAX_DEPTH, Extent
 
@@ -73,8 +73,11 @@ def test_backslashes_that_were_not_doubled_are_refused(literal: str) -> None:
             python_value(literal) if python else json_value(literal, KEYS)
 
 
-def test_texts_in_a_row_are_joined_only_as_python_does() -> None:
-    assert python_value('("a" "b")') == "ab"
+def test_texts_below_one_another_are_joined_as_python_does() -> None:
+    assert python_value('("a"\n "b")') == "ab"
+    for one_line in ('("a" "b")', '["x = ""\nprint(x)"]'):
+        with pytest.raises(Unclear, match="side by side"):
+            python_value(one_line)
     with pytest.raises(Unreadable):
         json_value('["a" "b"]', KEYS)
 
