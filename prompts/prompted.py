@@ -91,12 +91,12 @@ class PromptedReader(Quotes):
         done with; the same position without handing over means that it waits for more text."""
         pos = 0
         while pos < len(text) or final:
-            mode = self._mode
+            mode, block = self._mode, self._block
             after = mode(text, pos, final)
             if self._again:
                 text, after = self._again + text[after:], 0
                 self._again = ""
-            elif after == pos and self._mode == mode:
+            elif after == pos and self._mode == mode and self._block is block:
                 break
             pos = after
         self._held = text[pos:]
