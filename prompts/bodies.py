@@ -73,7 +73,7 @@ class Bodies(Outcomes):
             cut: whether the output ended inside it.
             rest: what stands behind it and may belong to its last text.
         """
-        self.made_up = False
+        self.made_up = self.unclear = False
         if sure == "lists":
             sure = "whole" if spelling.NAMED_LIST.match(raw) else "declared"
         if raw[0] == "[":  # which of its calls are to declared tools is asked below, of all of them
