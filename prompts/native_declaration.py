@@ -10,31 +10,21 @@ missing types, and parameters named like a keyword (`description`, `type`, …),
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from functools import partial
 
 from gemmagraph.prompts.messages import JSON, ToolSpec
 from gemmagraph.prompts.native_marks import FUNCTIONGEMMA, Marks
 from gemmagraph.prompts.native_schema import simple
 from gemmagraph.prompts.native_writing import delimited, in_order, value, write_calls
 from gemmagraph.prompts.toolset import Toolset
-from gemmagraph.prompts.wording import examples, wording
-
-_EXAMPLE: Final = "{call}"
+from gemmagraph.prompts.wording import declared, wording
 
 
 def declare(marks: Marks, tools: Toolset) -> str:
     """What stands behind the system text: examples if the tools have some, then the declarations."""
-    if not len(tools):
-        return ""
-    declarations = "".join(declaration(marks, spec) for spec in tools)
-    shown = examples(tools, lambda calls: write_calls(marks, calls))
-    paragraphs = []
-    for paragraph in wording(marks.name).split("\n\n"):
-        if _EXAMPLE not in paragraph:
-            paragraphs.append(paragraph.replace("{tools}", declarations))
-        for user, call in shown if _EXAMPLE in paragraph else ():
-            paragraphs.append(paragraph.replace("{user}", user).replace("{call}", call))
-    return "\n".join(paragraphs)
+    return declared(
+        wording(marks.name), tools, partial(declaration, marks), partial(write_calls, marks), between=("", "\n", "\n")
+    )
 
 
 def declaration(marks: Marks, spec: ToolSpec) -> str:

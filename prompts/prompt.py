@@ -226,7 +226,8 @@ class Transcript:
 
     def _model(self, turn: Turn) -> None:
         shown = self.writer.model_text(turn, thoughts=True)
-        self._say("assistant", shown, self.writer.model_text(turn) if self.writer.native else shown)
+        thinks = self.writer.native and any(isinstance(part, Thought) for part in turn.parts)
+        self._say("assistant", shown, self.writer.model_text(turn) if thinks else shown)
 
     def _say(self, role: _Role, text: str, thoughtless: str = "") -> None:
         """Adds to what `role` says, or lets it begin to speak."""

@@ -27,6 +27,8 @@ from gemmagraph.prompts.thoughts import OpenThought, thought_begins
 from gemmagraph.prompts.toolset import Toolset
 
 _SENTENCE_ENDS: Final = (".", "!", "?", ":", "…", ")", ";", "。", "")
+_RESULT_ENDS: Final = tuple(marks.result_end for marks in BY_OPENING.values())
+"""Behind a call, what closes a result that the model made up."""
 
 
 class PromptedReader(Quotes):
@@ -107,11 +109,7 @@ class PromptedReader(Quotes):
         if pos == len(text):
             self._mode = self._line if final else self._start
             return pos
-        if (
-            text[pos] in "[{"
-            and text[pos] in self._roads
-            and (after := self._at_once(text, pos, final, whole=True)) is not None
-        ):
+        if text[pos] in "[{" and (after := self._at_once(text, pos, final, whole=True)) is not None:
             return after
         body = may_start_body(text, pos, final)
         if body:
@@ -238,13 +236,12 @@ class PromptedReader(Quotes):
             return self._end(text)
         tag = spelling.CALL_TAG.match(text, at)
         if tag:
-            talks = spelling.talks(self._line_so_far)
-            self._tag_opens(tag.group(), self._before in _SENTENCE_ENDS and not talks, talks)
+            self._tag_opens(tag.group())
             return tag.end()
         for opener in spelling.THOUGHTS:
             if text.startswith(opener, at):
                 return at + len(opener) if self._is_thought else self._think(text, at, opener, final)
-        if self._said.any_calls and text.startswith(spelling.RESULT_ENDS, at):
+        if self._said.any_calls and text.startswith(_RESULT_ENDS, at):
             return self._end(text)
         dropped = spelling.DROPPED.match(text, at)
         if not dropped and self._said.any_calls:
@@ -256,9 +253,11 @@ class PromptedReader(Quotes):
         self._pass("<")
         return at + 1
 
-    def _tag_opens(self, tag: str, strong: bool, talks: bool) -> None:
-        """A tag, or the mark of a native call; `talks`: the sentence talks about calls."""
-        marks = BY_OPENING.get(tag)
+    def _tag_opens(self, tag: str, native: bool = True) -> None:
+        """A tag, or the mark of a native call; `native`: whether the body may be a native one."""
+        marks = BY_OPENING.get(tag) if native else None
+        talks = spelling.talks(self._line_so_far)
+        strong = self._before in _SENTENCE_ENDS and not talks
         if marks is None:
             self._open("tag", "yes" if strong else "declared", tag)
         else:
@@ -287,8 +286,7 @@ class PromptedReader(Quotes):
         self._again = block.again
         given = block.given.removesuffix(block.again)
         if isinstance(block, NativeBlock) and end == "text" and given in BY_OPENING:
-            strong = self._before in _SENTENCE_ENDS and not spelling.talks(self._line_so_far)
-            self._open("tag", "yes" if strong else "declared", given)
+            self._tag_opens(given, native=False)
             return self._in_block(text, after, final)
         if end == "quote":
             self._quote(given, block.fence)

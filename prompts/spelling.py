@@ -113,8 +113,6 @@ CALL_TAG_END: Final = re.compile(r"(?i)</(?:tool|function)_(?:calls?|code)>|<too
 RESULT_TAG: Final = re.compile(
     r"(?i)<(?:tool|function)_(?:responses?|results?|outputs?)>|<\|tool_response>|<start_function_response>"
 )
-RESULT_ENDS: Final = ("<tool_response|>", "<end_function_response>")
-"""Behind a call, what closes a result that the model made up."""
 THOUGHTS: Final = {
     "<think>": "</think>",
     "<thinking>": "</thinking>",

@@ -34,6 +34,7 @@ def declared(
     tools: Toolset,
     declaration: Callable[[ToolSpec], str],
     write_calls: Callable[[Sequence[ToolCall]], str],
+    between: tuple[str, str, str] = ("\n", "\n", "\n\n"),
 ) -> str:
     """A wording with the tools filled in, one declaration after the other, and with their examples; "" without tools.
 
@@ -42,25 +43,27 @@ def declared(
         tools: what the model is told of.
         declaration: writes one tool.
         write_calls: writes the calls of the examples.
+        between: what stands between declarations, between examples, and between paragraphs.
     """
     if not len(tools):
         return ""
-    declarations = "\n".join(map(declaration, tools))
-    shown = examples(tools, write_calls)
+    between_tools, between_examples, between_paragraphs = between
+    declarations = between_tools.join(map(declaration, tools))
+    shown = _examples(tools, write_calls)
     paragraphs = []
     for paragraph in _BLANK_LINES.split(wording):
         if not _OF_AN_EXAMPLE.search(paragraph):
             paragraphs.append(paragraph.replace("{tools}", declarations))
         elif shown:
-            paragraphs.append("\n".join(_example(paragraph, user, call) for user, call in shown))
-    return "\n\n".join(paragraphs)
+            paragraphs.append(between_examples.join(_example(paragraph, user, call) for user, call in shown))
+    return between_paragraphs.join(paragraphs)
 
 
 def _example(paragraph: str, user: str, call: str) -> str:
     return _OF_AN_EXAMPLE.sub(lambda place: user if place.group(1) == "user" else call, paragraph)
 
 
-def examples(tools: Toolset, write_calls: Callable[[Sequence[ToolCall]], str]) -> list[tuple[str, str]]:
+def _examples(tools: Toolset, write_calls: Callable[[Sequence[ToolCall]], str]) -> list[tuple[str, str]]:
     """What a person says and the call that follows, from the tools' own examples: the first good one of a tool, and
     not many in all, for they are paid for with every prompt."""
     found: list[tuple[str, str]] = []

@@ -206,3 +206,9 @@ def test_examples_stand_in_front_of_the_declarations() -> None:
         assert lines[0] == f'Example: to "The weather in Paris?" you write {call}'
         assert len(lines) == 6
         assert lines[5].startswith(("<|tool>declaration:tool_0{", f"{TRIGGER}<start_function_declaration>"))
+
+
+@pytest.mark.parametrize("notation", ["functiongemma", "gemma4"])
+def test_what_a_person_says_in_an_example_is_shown_as_it_stands(notation: str) -> None:
+    spec = ToolSpec("now", "The time.", examples=({"user": "say {call} and {tools}", "args": {}},))
+    assert 'to "say {call} and {tools}" you write' in declared(notation, spec)
