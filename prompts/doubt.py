@@ -105,4 +105,4 @@ def _another_begins(line: str, tools: Toolset) -> bool:
     named = _NAME_AND_BRACKET.match(line, at)
     if named and ("," in line[:at] or ";" in line[:at] or tools.resolve(named.group(1))):
         return True
-    return any(result.match(line, at) for result in (spelling.RESULT_LINE, spelling.RESULT_LINE_AFTER_CALL))
+    return any(result.match(line, at) for result in (spelling.RESULT_LINE, spelling.RESULT_IN_LINE))

@@ -16,18 +16,35 @@ _PYTHON_SIMPLE = {**_SIMPLE, "a": "\a", "v": "\v", "\n": ""}
 _JSON_SIMPLE = {**_SIMPLE, "/": "/"}
 
 
-_PATH = re.compile(r"[A-Za-z]:(?:\\[^\\/:*?\"<>|\n]{1,255}){2,40}")
-_CONTROL = re.compile(r"(?<!\\)(?:\\\\)*\\[abfnrtvx0-7]")
-_RARE = re.compile(r"(?<!\\)(?:\\\\)*\\[abfv]")
-_UNKNOWN = re.compile(r"(?<!\\)(?:\\\\)*\\[^\\'\"/abfnrtvxuUN0-7\n]")
+_WHITE = frozenset(("\\n", "\\r", "\\t", "\\\n"))
+_NEVER_MEANT = re.compile(r"\\(?:[abfv]|[0-7]{1,2})")
+_IN_PATHS = re.compile(r"\\[^\\/'\"u\n]")
+_PATH = re.compile(
+    r"(?:(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))[A-Za-z]:"
+    r"|(?:\A|(?<=[ \t\n])|(?<=\\[nrt]))\.\.?"
+    r"|\A\\\\[A-Za-z0-9_][A-Za-z0-9_.-]*)"
+    r"\\(?![\\'\"]|u[0-9a-fA-F]{4}|[nrt](?![a-z]))"
+)
+"""The start of a Windows path whose backslashes are not doubled: `C:\new`, `..\temp`, `\\server\new`; but `Q:\nWhat`
+is text and a new line."""
 
 
-def is_half_escaped(body: str) -> bool:
-    """Whether backslashes in a quoted string are plainly meant as they stand, and yet some would be read as
-    escapes: a path (`C:\\new`) or a regular expression (`\\d+\\b`) whose backslashes were not doubled."""
-    if _PATH.fullmatch(body):
-        return _CONTROL.search(body) is not None
-    return _UNKNOWN.search(body) is not None and _RARE.search(body) is not None
+def is_half_escaped(body: str, python: bool) -> bool:
+    """Whether backslashes in a quoted string are plainly meant as they stand, and yet some would be read as escapes:
+    a path (`C:\\new`) or a regular expression (`\\bfoo\\b`, `\\(a\\)\\1`) whose backslashes were not doubled."""
+    path = _PATH.search(body)
+    begin = path.start() if path else len(body)
+    meant = control = False
+    for found in (_ESCAPE if python else _JSON_ESCAPE).finditer(body):
+        written = found.group()
+        read = _python_escape(found) if python else _json_escape(found)
+        if read == written:
+            meant = True
+        elif _NEVER_MEANT.fullmatch(written) or (found.start() > begin and _IN_PATHS.match(written)):
+            return True
+        else:
+            control |= read < " " and written not in _WHITE
+    return meant and control
 
 
 def unescaped(body: str, python: bool) -> str:

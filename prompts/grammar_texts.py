@@ -29,7 +29,8 @@ from gemmagraph.prompts.gbnf import (
 from gemmagraph.prompts.turns import ALL_MARKS
 
 _DIGITS: Final = frozenset("0123456789")
-_LETTERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_SMALL: Final = frozenset("abcdefghijklmnopqrstuvwxyz")
+_LETTERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ") | _SMALL
 _NUL: Final = frozenset("\0")
 """llama.cpp ends a grammar's text there."""
 _MARKS: Final = (
@@ -37,8 +38,9 @@ _MARKS: Final = (
     *((*pattern("<unused"), *[Step(_DIGITS)] * digits, *pattern(">")) for digits in range(1, 5)),
 )
 _BACKSLASH: Final = ("backslash", literal("\\\\"))
-_ESCAPE: Final = ("escape", r'"\\" (["bfnrt] | "u00" ("3a" | [01] [0-9a-f]))')
-"""What `writing.quoted` escapes beside a backslash."""
+_ESCAPE: Final = ("escape", r'"\\" [nrt]')
+_CODED: Final = ("coded", r'"\\" (["] | "u00" [01] [0-9a-f])')
+"""What `writing.quoted` escapes beside a backslash, in two parts: behind `C:` only this one can be read."""
 _PLAIN: Final = r'^"\\\x00-\x1F<'
 """The class of what it does not escape, and of what begins no mark, without its brackets."""
 _BLANK: Final = frozenset(filter(str.isspace, map(chr, range(0x3001))))
@@ -52,10 +54,12 @@ _MARKED_CHARACTERS: Final = (
 _CHARACTERS: Final = (
     _BACKSLASH,
     _ESCAPE,
-    ("char", f"[{_PLAIN}] | backslash | escape"),
-    ("no-letter", f"[{_PLAIN}A-Za-z] | backslash | escape"),
-    ("no-colon", f"[{_PLAIN}:] | backslash | escape"),
-    ("no-escape", f"[{_PLAIN}] | backslash"),
+    _CODED,
+    ("char", f"[{_PLAIN}] | backslash | escape | coded"),
+    ("no-letter", f"[{_PLAIN}A-Za-z] | backslash | escape | coded"),
+    ("no-colon", f"[{_PLAIN}:] | backslash | escape | coded"),
+    ("no-escape", f"[{_PLAIN}] | backslash | coded"),
+    ("no-small", f"[{_PLAIN}a-z] | backslash | escape | coded"),
 )
 
 _FORMATS: Final[Mapping[str, str]] = MappingProxyType(
@@ -112,8 +116,9 @@ class Strings:
         return f"({whole} | char{{{max(least - 1, 0)},{most - 1}}} no-key) {self._quote}"
 
     def _escaped(self, least: int, most: int | None) -> str:
-        """The first three characters one by one: see `_QUOTED`."""
-        third = self._start(2, least, most, "no-escape")
+        """The first four characters one by one, so that none begins like a path: see `_paths`."""
+        fourth = self._start(3, least, most, "no-small")
+        third = self._start(2, least, most, "no-escape", f"escape {fourth}")
         second = self._start(1, least, most, "no-colon", f'":" {third}')
         return self._start(0, least, most, "no-letter", f"[A-Za-z] {second}")
 
@@ -147,13 +152,25 @@ class Strings:
         return f"a-{name}"
 
 
+_NEW: Final = (Step(frozenset({"escape"})), Step(_SMALL))
+
+
+def _paths() -> Iterator[Pattern]:
+    """`C:\\new`, `..\\temp` behind a blank: what is taken for a path whose backslashes were not doubled."""
+    yield Step(_LETTERS | _DIGITS, negated=True), Step(_LETTERS), *pattern(":"), *_NEW
+    for dots in (".", ".."):
+        yield Step(frozenset({" ", "escape"})), *pattern(dots), *_NEW
+
+
+_HOST: Final = _LETTERS | _DIGITS | {"_"}
+_SERVER: Final = (Step(frozenset({"backslash"})), Step(_HOST), Step(_HOST | {".", "-"}, many=True), *_NEW)
+"""`\\\\server\\new`."""
 _QUOTED: Final = Text(
     "str",
-    nowhere=_MARKS,
-    # `"Q:\n…"` is taken for a path whose backslashes were not doubled.
-    not_first=((Step(_LETTERS), Step(frozenset(":")), Step(frozenset({"escape"}))),),
+    nowhere=(*_MARKS, *_paths()),
+    not_first=(_SERVER, *(path[1:] for path in _paths())),
     never=CONTROLS | {'"', "\\"},
-    units=(("backslash", "backslash"), ("escape", "escape")),
+    units=(("backslash", "backslash"), ("escape", "escape"), ("coded", "coded")),
     end=literal('"'),
 )
 

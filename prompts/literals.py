@@ -275,10 +275,11 @@ class Literals:
                 raise Unreadable("an f-string is not a plain value")
             body = body.replace("{{", "{").replace("}}", "}")
         if "\\" in body and "r" not in prefix:
-            if is_half_escaped(body):
+            python = self._python or quote != '"'
+            if is_half_escaped(body, python):
                 written = _shown(self.text[opened.start() : end])
                 raise Unreadable(f"the backslashes in {written} must be doubled")
-            body = unescaped(body, python=self._python or quote != '"')
+            body = unescaped(body, python)
         if _LONE_SURROGATE.search(body):
             raise Unreadable("a text holds half a character (a lone surrogate)")
         return body, end

@@ -11,7 +11,7 @@ cut or had to be put right, a thought is never closed, marks were dropped, somet
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import ClassVar
 
 from gemmagraph.prompts.arguments import WriteCall
@@ -63,8 +63,11 @@ class NativeReader(PromptedReader):
         return super()._line(text, pos, final)
 
     def _line_body(self, text: str, pos: int, at: int, quoted: int, final: bool) -> int:
-        self._mode = self._quoted_line if text.startswith(">", quoted) else self._inline
-        return pos
+        return self._line_text(text, pos, quoted, final)
+
+    def _result_fences(self) -> Set[str]:
+        found = super()._result_fences()
+        return found | {"", "json"} if self._said.nothing_since_call else found
 
     def _open(self, kind: Kind, sure: Sure, opened: str, fence: str = "") -> None:
         if kind == "fence" and sure != "yes":

@@ -218,9 +218,10 @@ class NativeTexts(NativeFrames):
         self.repaired |= self._odd or (self._quote == "'" and not self.is_round)
         if "\\" not in body:
             return body
-        if is_half_escaped(body):
+        python = self.is_round or self._quote == "'"
+        if is_half_escaped(body, python):
             raise Unreadable(f"the backslashes in {body[:30]!r} must be doubled")
-        return unescaped(body, python=self.is_round or self._quote == "'")
+        return unescaped(body, python)
 
     def _word(self, text: str, pos: int, final: bool) -> tuple[State, int]:
         """A number, a constant or a bare word; where it is more than that, the beginning of a bare text."""

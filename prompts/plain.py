@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from gemmagraph.prompts.arguments import Number
+from gemmagraph.prompts.escapes import is_half_escaped
 from gemmagraph.prompts.literals import WrittenCall
 from gemmagraph.prompts.toolset import Toolset
 
@@ -25,7 +26,8 @@ _PREFIX: Final = "FUNCTION_CALL: "
 _FENCE: Final = "```tool_code\n"
 _OBJECT: Final = re.compile(r'\{"name": "([\w.:/-]{1,100})", "arguments": (?=\{)')
 _PLAIN_JSON: Final = re.compile(r'[^\\<\ud800-\udfff]*(?:\\[n"][^\\<\ud800-\udfff]*)*')
-_PATH: Final = re.compile(r'"[A-Za-z]:\\')
+_PATH: Final = re.compile(r"[:.]\\n[a-z]")
+"""A part of what may be a path whose backslashes are not doubled."""
 
 
 @dataclass(slots=True)
@@ -134,8 +136,8 @@ def _call(text: str, pos: int, tools: Toolset) -> WrittenCall | None:
             return None
         if string is not None:
             if "\\" in string:
-                if string[1:3] == ":\\":
-                    return None  # perhaps a path
+                if is_half_escaped(string, python=True):
+                    return None
                 string = string.replace("\\n", "\n")
             call.named[key] = string
         else:

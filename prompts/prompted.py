@@ -15,6 +15,7 @@ from gemmagraph.prompts.arguments import WriteCall
 from gemmagraph.prompts.behind import behind_prefix
 from gemmagraph.prompts.blocks import Block, Kind
 from gemmagraph.prompts.bodies import Bodies, may_start_body
+from gemmagraph.prompts.made_up import is_made_up
 from gemmagraph.prompts.messages import Reply, StopReason
 from gemmagraph.prompts.native_block import NativeBlock
 from gemmagraph.prompts.native_marks import BY_OPENING, Marks
@@ -23,10 +24,13 @@ from gemmagraph.prompts.plain import Plain, Road
 from gemmagraph.prompts.quotes import Quotes
 from gemmagraph.prompts.scan import TURN_ENDS, first_visible
 from gemmagraph.prompts.spelling import Sure
+from gemmagraph.prompts.stretch import End
 from gemmagraph.prompts.thoughts import OpenThought, thought_begins
 from gemmagraph.prompts.toolset import Toolset
 
 _SENTENCE_ENDS: Final = (".", "!", "?", ":", "…", ")", ";", "。", "")
+_MOST_SPACES: Final = 80
+"""Between a call and what follows in its line."""
 _RESULT_ENDS: Final = tuple(marks.result_end for marks in BY_OPENING.values())
 """Behind a call, what closes a result that the model made up."""
 
@@ -127,7 +131,7 @@ class PromptedReader(Quotes):
         if pos == len(text):
             self._mode = self._inline if final else self._line
             return pos
-        if not spelling.LINE_STARTS.match(text, pos):
+        if not self._said.any_calls and not spelling.LINE_STARTS.match(text, pos):
             self._mode = self._inline
             return pos
         if (after := self._at_once(text, pos, final)) is not None:
@@ -143,7 +147,7 @@ class PromptedReader(Quotes):
         if prefix:
             self._open("prefix", "yes", text[pos : prefix.end()])
             return prefix.end()
-        if self._is_result(text, at):
+        if spelling.RESULT_LINE.match(text, at):
             return self._end(text)
         first = at if text[at : at + 1] in ("{", "[") else first_visible(text, pos)
         return self._line_body(text, pos, first, at, final)
@@ -177,11 +181,6 @@ class PromptedReader(Quotes):
         self._mode = self._line if text[end - 1] == "\n" else self._behind_call
         return end
 
-    def _is_result(self, text: str, at: int) -> bool:
-        """Whether the model begins to make up the result of a call at `at`."""
-        loose = spelling.RESULT_LINE_AFTER_CALL if self._said.any_calls else spelling.RESULT_LINE
-        return bool(spelling.RESULT_LINE.match(text, at) or loose.match(text, at))
-
     def _line_body(self, text: str, pos: int, at: int, quoted: int, final: bool) -> int:
         """At the first visible character, `at`, of a line that begins at `pos`."""
         body = may_start_body(text, at, final) if text[at : at + 1] in ("[", "{") else False
@@ -190,6 +189,16 @@ class PromptedReader(Quotes):
         if body:
             self._open("line", self._bare, text[pos:at])
             return at
+        return self._line_text(text, pos, quoted, final)
+
+    def _line_text(self, text: str, pos: int, quoted: int, final: bool) -> int:
+        """At the start of a line that is text; its first character that is no decoration is at `quoted`."""
+        if self._said.any_calls and text[quoted : quoted + 1] != "<":
+            made_up = is_made_up(text, quoted, final, self._said.nothing_since_call)
+            if made_up is None:
+                return pos
+            if made_up:
+                return self._end(text)
         self._mode = self._quoted_line if text.startswith(">", quoted) else self._inline
         return pos
 
@@ -233,6 +242,8 @@ class PromptedReader(Quotes):
         if not final and spelling.MARK_MAY_COME.match(text, at):
             return at
         if text.startswith(TURN_ENDS, at) or spelling.RESULT_TAG.match(text, at):
+            return self._end(text)
+        if self._said.any_calls and spelling.RESULT_TAG_AFTER_CALL.match(text, at):
             return self._end(text)
         tag = spelling.CALL_TAG.match(text, at)
         if tag:
@@ -288,12 +299,12 @@ class PromptedReader(Quotes):
         if isinstance(block, NativeBlock) and end == "text" and given in BY_OPENING:
             self._tag_opens(given, native=False)
             return self._in_block(text, after, final)
+        if self._is_data_behind_call(block, end, given):
+            return self._end(text)
         if end == "quote":
             self._quote(given, block.fence)
             return after
         self._mode = self._line if given.rstrip(" \t").endswith("\n") else self._inline
-        if end == "text" and self._said.any_calls and given[:1] == "{" and given.rstrip()[-1:] == "}":
-            return self._end(text)  # data behind a call: a result that is made up
         if end == "text":
             self._pass(given)
             return after
@@ -309,16 +320,28 @@ class PromptedReader(Quotes):
             self._mode = self._behind_call
         return after
 
+    def _is_data_behind_call(self, block: Block | NativeBlock, end: End, given: str) -> bool:
+        """Whether a block that holds no call is a result that is made up."""
+        if end not in ("text", "quote") or not self._said.any_calls:
+            return False
+        if self._said.nothing_since_call and isinstance(block, Block) and block.kind == "fence":
+            return True
+        return end == "text" and given[:1] == "{" and given.rstrip()[-1:] == "}"
+
     def _behind_call(self, text: str, pos: int, final: bool) -> int:
         """In the line of a call, where a model may begin to make up its result."""
         if not final and spelling.LINE_MAY_GO_ON.fullmatch(text, pos):
             return pos
         first = first_visible(text, pos)
         fence = spelling.FENCE_LINE.match(text, pos)
-        if self._is_result(text, first):
-            return self._end(text)
         if fence and fence.group(1)[0] == "`":
             return self._fence_opens(text, pos, fence.start(1), final)
+        if text[first : first + 1] != "<" and first - pos <= _MOST_SPACES and not spelling.PREFIX.match(text, first):
+            made_up = is_made_up(text, first, final, True, same_line=True)
+            if made_up is None:
+                return pos
+            if made_up or spelling.RESULT_LINE.match(text, first):
+                return self._end(text)
         self._mode = self._inline
         return pos
 

@@ -5,7 +5,7 @@ Where calls may stand is in `prompted`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from gemmagraph.prompts import spelling
 from gemmagraph.prompts.blocks import Kind
@@ -139,13 +139,19 @@ class Quotes:
             self._span = CodeSpan(fence)
             self._mode = self._in_span
             return at + len(fence)
-        if fence.word in (spelling.RESULT_FENCES_AFTER_CALL if self._said.any_calls else spelling.RESULT_FENCES):
+        if fence.word in self._result_fences():
             return self._end(text)
         if fence.may_call and fence.word in spelling.FENCES:
             self._open("fence", spelling.FENCES[fence.word], text[pos : fence.end], fence.marks)
         else:
             self._quote(text[pos : fence.end], fence.marks)
         return fence.end
+
+    def _result_fences(self) -> Set[str]:
+        """The words behind fences in which the result of a call would stand."""
+        if self._said.nothing_since_call:
+            return spelling.RESULT_FENCES_DIRECTLY
+        return spelling.RESULT_FENCES_AFTER_CALL if self._said.any_calls else spelling.RESULT_FENCES
 
     def _quote(self, opened: str, fence: str) -> None:
         """Goes on in a fence that only quotes."""

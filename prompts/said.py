@@ -22,10 +22,17 @@ class Said:
         self._space: list[str] = []
         """White space behind the last visible character: shown only if visible text follows."""
         self._drop_space = True
+        self._called = False
+        """Whether a call came and no visible text since."""
 
     @property
     def nothing_yet(self) -> bool:
         return not (self._text or self.any_calls)
+
+    @property
+    def nothing_since_call(self) -> bool:
+        """Whether a call came and no visible text since."""
+        return self._called
 
     @property
     def any_calls(self) -> bool:
@@ -39,7 +46,7 @@ class Said:
         if body:
             shown = "".join(self._space) + body
             self._space = [text[len(body) :]]
-            self._drop_space = False
+            self._drop_space = self._called = False
             self._text.append(shown)
             self._events.append(TextRead(shown))
         elif text:
@@ -52,6 +59,7 @@ class Said:
     def take(self, outcomes: Sequence[ToolCall | BadCall]) -> None:
         """Calls, in the order they were written; they get their ids here."""
         for outcome in outcomes:
+            self._called = True
             if isinstance(outcome, BadCall):
                 self.bad_calls.append(outcome)
                 self._events.append(BadCallRead(outcome))

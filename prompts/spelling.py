@@ -39,25 +39,22 @@ RESULT_LINE: Final = re.compile(
     r"(?:FUNCTION|TOOL)(?:_CALL)?_(?:RESULTS?|RESPONSES?|OUTPUTS?|ERRORS?|RETURNS?)[*_` \t]{0,8}[:：]"
 )
 """A line with which a model begins to make up the result of a call."""
-RESULT_LINE_AFTER_CALL: Final = re.compile(
+RESULT_IN_LINE: Final = re.compile(
     r"(?i)(?:function|tool)[ _-]?(?:results?|responses?|outputs?|errors?)[*_` \t]{0,8}[:：]"
-    r"|invoking tool `[^`\n]{1,80}` produced:"
 )
-"""The same in words that an answer may use too: believed only behind a call."""
+"""The same, not in capitals: it may follow in the line of a call."""
 
 LINE_DECORATION: Final = re.compile(r"[ \t]{0,80}(?:(?:[-*+•]|\d{1,3}[.)])[ \t]{1,20})?[*_#]{0,6}[ \t]{0,20}")
 LINE_MAY_GO_ON: Final = re.compile(
     r"(?i)[ \t]{0,80}(?:(?:[-*+•]|\d{1,3}[.)]?)[ \t]{0,20})?[*_#]{0,6}[ \t]{0,20}"
     r"(?:f(?:u(?:n(?:c(?:t(?:i(?:o(?:n)?)?)?)?)?)?)?|t(?:o(?:o(?:l)?)?)?"
     r"|(?:function|func|tool)[ _-]?[a-z]{0,9}(?:_[a-z]{0,9})?[*_` \t]{0,8}"
-    r"|i(?:n(?:v(?:o(?:k(?:i(?:n(?:g)?)?)?)?)?)?)?"
-    r"|invoking (?:t(?:o(?:o(?:l)?)?)?)?|invoking tool (?:`[^`\n]{0,80}`?)?(?: [produced:]{0,9})?"
     r"|`(?:f[a-z]{0,7}|func[a-z]{0,4}|t|too?|(?:function|func|tool)[ _-]?[a-z]{0,5}[*_` \t]{0,8}[:：]?)"
     r"|[`~]{1,8})?"
 )
 """The start of a line that could still become a prefix, a result line or a fence."""
 
-LINE_STARTS: Final = re.compile(r"(?i)[ \t*+•\d_#`~>\[{fti-]")
+LINE_STARTS: Final = re.compile(r"(?i)[ \t*+•\d_#`~>\[{ft-]")
 """A line that begins with anything else is text, but for marks."""
 
 FENCE_LINE: Final = re.compile(r"[ \t]{0,80}(?:(?:[-*+•]|\d{1,3}[.)])[ \t]{1,20})?(`{3,8}|~{3,8})(?![`~])")
@@ -93,7 +90,11 @@ RESULT_FENCES: Final = frozenset(
     {"tool_output", "tool_outputs", "tool_result", "tool_results", "tool_response", "function_result"}
 )
 
-RESULT_FENCES_AFTER_CALL: Final = RESULT_FENCES | {"output", "outputs", "result", "results"}
+RESULT_FENCES_AFTER_CALL: Final = RESULT_FENCES | {
+    *("output", "outputs", "result", "results", "response", "observation", "stdout", "console"),
+}
+RESULT_FENCES_DIRECTLY: Final = RESULT_FENCES_AFTER_CALL | {"text", "txt", "plaintext"}
+"""Those in which a result stands if nothing else stands between them and a call."""
 
 TALK: Final = re.compile(
     r"(?i)\b(?:not|never|without|instead|cannot|syntax|format|form|example|like|such as|e\.g|should|would|could|might"
@@ -110,6 +111,7 @@ def talks(line: str) -> bool:
 
 CALL_TAG: Final = re.compile(r"(?i)<(?:tool|function)_(?:calls?|code)>|<\|tool_call>|<start_function_call>")
 CALL_TAG_END: Final = re.compile(r"(?i)</(?:tool|function)_(?:calls?|code)>|<tool_call\|>|<end_function_call>")
+RESULT_TAG_AFTER_CALL: Final = re.compile(r"(?i)</?(?:results?|outputs?|responses?|observations?)>")
 RESULT_TAG: Final = re.compile(
     r"(?i)<(?:tool|function)_(?:responses?|results?|outputs?)>|<\|tool_response>|<start_function_response>"
 )

@@ -19,6 +19,8 @@ CALL_KEYS: Final = ("name", "arguments", "parameters", "args", "params", "input"
 _ALIKE = 0.55
 """How alike two names must be, from 0 to 1, for one to be meant by the other."""
 _LESS_ALIKE = 0.1
+_NOT_CALLED = ("response:", "declaration:")
+"""With these, native notations write a result and a declaration."""
 
 
 class Toolset:
@@ -89,6 +91,8 @@ class Toolset:
         (`default_api.get_weather`, `google:tool:get_weather`); None if there is no such tool."""
         if name in self._by_name:
             return name
+        if name.startswith(_NOT_CALLED):
+            return None
         last = name.replace(":", ".").replace("/", ".").rpartition(".")[2]
         return last if last != name and last in self._by_name else None
 

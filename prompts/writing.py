@@ -9,6 +9,7 @@ from typing import Final
 
 from gemmagraph.prompts import schemas
 from gemmagraph.prompts.defuse import Defuser
+from gemmagraph.prompts.escapes import is_half_escaped
 from gemmagraph.prompts.messages import JSON, ToolResult, ToolSpec
 from gemmagraph.prompts.turns import ALL_MARKS
 
@@ -17,6 +18,8 @@ NAME: Final = re.compile(r"[^\W\d][\w.:/-]{0,198}[\w./-]|[^\W\d]")
 KEY: Final = re.compile(r"[^\W\d]\w{0,63}")
 """A key that may stand bare. Python takes more (letters with combining marks), readers do not."""
 
+_READ_IN_TWO_WAYS = re.compile(r"(?<!\\)((?:\\\\)*)\\([bfnrt])")
+_CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 escape_marks = Defuser(ALL_MARKS, "\\u003c")
 """A written call with the control marks in its strings escaped: it can stand in any family's prompt, and still
@@ -26,9 +29,9 @@ reads back exactly."""
 def quoted(text: str) -> str:
     """`text` in double quotes, with escapes that mean the same in Python and in JSON."""
     written = json.dumps(text, ensure_ascii=False)
-    if written[2:4] in (":\\", ":<") and written[3:5] != "\\\\":
-        # `Q:\n` and what becomes `Q:\u003c` would be taken for a path whose backslashes were not doubled.
-        written = f"{written[:2]}\\u003a{written[3:]}"
+    if "\\" in written and is_half_escaped(written[1:-1], python=True):
+        # `Q:\nwhat` would be taken for a path whose backslashes were not doubled, `\b` for a part of a pattern.
+        written = _READ_IN_TWO_WAYS.sub(lambda escape: f"{escape[1]}\\u{ord(_CONTROLS[escape[2]]):04x}", written)
     return _SURROGATE.sub(lambda lone: f"\\u{ord(lone.group()):04x}", written)
 
 

@@ -27,7 +27,7 @@ ORDER = """
     prompts/coerce  prompts/example  prompts/faults  prompts/arguments  prompts/schemas  prompts/toolset
     prompts/escapes  prompts/scan  prompts/spelling  prompts/doubt  prompts/notation  prompts/echoes
     prompts/literals  prompts/progress  prompts/plain  prompts/stretch  prompts/quoting  prompts/outcomes
-    prompts/bodies  prompts/behind  prompts/blocks  prompts/thoughts  prompts/said  prompts/quotes
+    prompts/bodies  prompts/behind  prompts/made_up  prompts/blocks  prompts/thoughts  prompts/said  prompts/quotes
     prompts/native_marks  prompts/native_bare  prompts/native_frames  prompts/native_texts
     prompts/native_arguments  prompts/native_block  prompts/prompted  prompts/wording  prompts/writing
     prompts/function_call  prompts/json_call  prompts/stubs  prompts/tool_code  prompts/pythonic

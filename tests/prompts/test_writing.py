@@ -43,9 +43,22 @@ def test_letters_stay_as_they_are() -> None:
     assert quoted("é 数据 <b>") == '"é 数据 <b>"'
 
 
-def test_text_that_begins_like_a_path_is_not_taken_for_one() -> None:
-    assert quoted("Q:\nWhat?") == '"Q\\u003a\\nWhat?"'
-    assert quoted("C:\\new") == '"C:\\\\new"'
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("Q:\nwhat?\tx", '"Q:\\u000awhat?\\u0009x"'),
+        ("see\nQ:\nwhat?", '"see\\u000aQ:\\u000awhat?"'),
+        ("..\nlate", '"..\\u000alate"'),
+        ("\\alpha\nbeta", '"\\\\alpha\\u000abeta"'),
+        ("\b\\\f", '"\\u0008\\\\\\u000c"'),
+        ("Q:\nWhat?", '"Q:\\nWhat?"'),
+        ("notes:\nlate", '"notes:\\nlate"'),
+        ("C:\\new\\temp", '"C:\\\\new\\\\temp"'),
+    ],
+)
+def test_text_that_looks_like_a_path_or_a_pattern_is_not_taken_for_one(text: str, written: str) -> None:
+    assert quoted(text) == written
+    assert json.loads(written) == ast.literal_eval(written) == text
 
 
 def test_half_a_character_is_escaped_so_that_the_prompt_can_be_sent() -> None:
