@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from measure import Effort, Row, cpu, in_turns, milliseconds, ratio, settle
 
-from gemmagraph.prompts import Toolset, ToolSpec
 from gemmagraph.prompts.grammar import grammar
+
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "prompts"))
+from made_up_tools import typical_tool
 
 _NOTATIONS = ("function_call", "json", "tool_code", "pythonic", "functiongemma", "gemma4")
 _FEW, _MANY = 10, 100
@@ -16,7 +21,7 @@ def rows(effort: Effort) -> list[Row]:
 
 
 def _row(notation: str, effort: Effort) -> Row:
-    few, many = (Toolset(map(_tool, range(count))) for count in (_FEW, _MANY))
+    few, many = (list(map(typical_tool, range(count))) for count in (_FEW, _MANY))  # of a toolset it is kept
     settle()
     rounds = in_turns(
         {
@@ -33,19 +38,3 @@ def _row(notation: str, effort: Effort) -> Row:
         reach=f"≤ {1.2 * _MANY / _FEW:.0f} x",
         met=grown.median <= 1.2 * _MANY / _FEW,
     )
-
-
-def _tool(place: int) -> ToolSpec:
-    properties = {
-        f"query_{place}": {"type": "string"},
-        "limit": {"type": "integer", "minimum": 1, "maximum": 100 + place},
-        "order": {"enum": ["ascending", "descending", f"by field {place}"]},
-        "tags": {"type": "array", "items": {"type": "string", "maxLength": 40}, "maxItems": 10},
-        "area": {
-            "type": "object",
-            "properties": {"lat": {"type": "number"}, "lon": {"type": "number"}, "name": {"type": "string"}},
-            "required": ["lat", "lon"],
-        },
-    }
-    required = [f"query_{place}", "area"]
-    return ToolSpec(f"tool_{place}", "", {"type": "object", "properties": properties, "required": required})

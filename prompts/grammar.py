@@ -5,6 +5,8 @@ Every space is the one that `write_calls` writes. What may be said of values is 
 answers in `grammar_texts`. `auto` needs no lazy mode: an answer cannot spell what begins a call, and calls may follow
 it. The grammar ends with the last call, and so does the reply: no token that ends a turn stands in it, because an
 engine ends there by itself and refuses a grammar that names such a token.
+
+A grammar is made once for a toolset, and kept as long as the toolset is.
 """
 
 from __future__ import annotations
@@ -12,17 +14,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
+from weakref import WeakKeyDictionary
 
 from gemmagraph.prompts.errors import NotationError
+from gemmagraph.prompts.function_call import FunctionCall
 from gemmagraph.prompts.gbnf import Rules, behind, factored, literal
-from gemmagraph.prompts.grammar_texts import Strings, answer
+from gemmagraph.prompts.grammar_texts import Strings, answer, thought
 from gemmagraph.prompts.grammar_values import Members, Style, Values
+from gemmagraph.prompts.json_call import JsonCall
 from gemmagraph.prompts.messages import JSON, ToolSpec
+from gemmagraph.prompts.native import FunctionGemma, Gemma4
 from gemmagraph.prompts.native_marks import FUNCTIONGEMMA, GEMMA4, Marks
 from gemmagraph.prompts.native_writing import write_call as native_call
+from gemmagraph.prompts.notation import Notation, notation_named
 from gemmagraph.prompts.parameters import prepare
+from gemmagraph.prompts.pythonic import Pythonic
+from gemmagraph.prompts.tool_code import ToolCode
 from gemmagraph.prompts.toolset import Toolset
+from gemmagraph.prompts.turns import turn_format
 from gemmagraph.prompts.writing import KEY, NAME, escape_marks, json_value, python_value, quoted
 
 Choice: TypeAlias = Literal["auto", "required", "none"]
@@ -37,48 +47,112 @@ class Grammar:
     """Marks in it that are tokens: a server must be told to let them through as text."""
 
 
+class WriteGrammar(Protocol):
+    """The method `grammar` that a notation may have, where it writes calls as no built-in one does."""
+
+    def __call__(self, tools: Toolset, choice: Choice, *, tool: str, several: bool, thoughts: bool) -> Grammar:
+        """The grammar of a reply: what the function `grammar` gives of this notation. It is asked anew each time."""
+        ...
+
+
 def grammar(
-    notation: str,
+    notation: str | Notation,
     tools: Toolset | Iterable[ToolSpec],
     choice: Choice = "auto",
     *,
     tool: str = "",
     several: bool = True,
+    thoughts: bool = False,
 ) -> Grammar:
     """The grammar of a reply.
 
     Args:
-        notation: the name of a built-in notation.
-        tools: what may be called.
+        notation: how calls are written, or its name.
+        tools: what may be called. Of the same `Toolset` the same grammar is made only once.
         choice: whether to call.
         tool: the only tool to call; "" for any.
         several: whether there may be more calls than one.
+        thoughts: whether the reply may begin with a thought, as Gemma 4 marks it: for when thinking is switched on.
 
     Raises:
-        NotationError: there is no grammar for the notation, no such tool, or no call that could be written.
+        NotationError: there is no grammar for the notation, no such tool, no call that could be written, or no way to
+            mark a thought.
     """
-    spelling = _SPELLINGS.get(notation)
-    if spelling is None:
-        raise NotationError(
-            f"There is no grammar for the notation {notation!r}.", hint=f"There is one for: {', '.join(_SPELLINGS)}."
-        )
+    if isinstance(notation, str):
+        notation = notation_named(notation)
     tools = Toolset.of(tools)
     if tool and tool not in tools:
         near = tools.nearest(tool)
         raise NotationError(f"There is no tool {tool!r}.", hint=f"Did you mean {near[0]!r}?" if near else "")
+    own: WriteGrammar | None = getattr(notation, "grammar", None)
+    if own is not None:
+        return own(tools, choice, tool=tool, several=several, thoughts=thoughts)
+    asked = _Asked(_written_as(notation), choice, tool, several, _around_thoughts(notation) if thoughts else None)
+    kept = _kept.setdefault(tools, {})
+    made = kept.get(asked)
+    if made is None:
+        if len(kept) >= _MOST_KEPT:
+            kept.clear()
+        made = kept[asked] = _made(tools, asked)
+    return made
+
+
+class _Asked(NamedTuple):
+    """What of a toolset a grammar depends on. It must not lead to the toolset, which would then never be freed."""
+
+    written_as: type[Notation]
+    choice: Choice
+    tool: str
+    several: bool
+    thought: tuple[str, str] | None
+
+
+_kept: Final[WeakKeyDictionary[Toolset, dict[_Asked, Grammar]]] = WeakKeyDictionary()
+_MOST_KEPT: Final = 16
+"""Of one toolset: more than a run asks for, and less than one for each tool."""
+
+
+def _written_as(notation: Notation) -> type[Notation]:
+    """The built-in notation that writes calls as `notation` does: its class, or the one it has `write_calls` from."""
+    for written_as in _SPELLINGS:
+        if isinstance(notation, written_as) and type(notation).write_calls is written_as.write_calls:
+            return written_as
+    raise NotationError(
+        f"There is no grammar for the notation {notation.name!r}.",
+        hint="Give it a method `grammar`, as `WriteGrammar` in gemmagraph.prompts.grammar says.",
+    )
+
+
+def _around_thoughts(notation: Notation) -> tuple[str, str]:
+    marks = turn_format(notation.turns or GEMMA4.name).thought
+    if not any(marks):
+        raise NotationError(
+            f"A model that writes calls in the notation {notation.name!r} does not think.",
+            hint="Leave `thoughts` out.",
+        )
+    return marks
+
+
+def _made(tools: Toolset, asked: _Asked) -> Grammar:
+    spelling = _SPELLINGS[asked.written_as]
+    callable_ = [tools[asked.tool]] if asked.tool else tools
     rules = Rules()
-    native = bool(spelling.marks)
-    calls = _calls(rules, spelling, [tools[tool]] if tool else tools, several) if choice != "none" else None
+    calls = _calls(rules, spelling, callable_, asked.several) if asked.choice != "none" else None
+    native, marks = bool(spelling.marks), spelling.marks
     if calls is None:
-        if choice == "required":
+        if asked.choice == "required":
             raise NotationError("A call is required, but no tool can be called.", hint="Give some tools.")
-        rules = Rules()
-        return Grammar(rules.text(answer(rules, native)))
-    root = calls
-    if choice == "auto":
+        rules, marks = Rules(), ()
+        root = answer(rules, native)
+    elif asked.choice == "auto":
         follows = calls if native else f'"\\n" {calls}'
         root = f"{calls} | {answer(rules, native)} ({follows})?"
-    return Grammar(rules.text(root), spelling.marks)
+    else:
+        root = calls
+    if asked.thought:
+        before, tokens = thought(rules, *asked.thought)
+        root, marks = f"({before})? ({root})", (*marks, *tokens)
+    return Grammar(rules.text(root), marks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +264,15 @@ def _native(marks: Marks) -> _Spelling:
     )
 
 
-_SPELLINGS: Final = MappingProxyType(
+_SPELLINGS: Final = MappingProxyType[type[Notation], _Spelling](
     {
-        "function_call": _Spelling(_prefixed_call, between=literal("\n")),
-        "json": _Spelling(_json_call, between=literal("\n")),
-        "tool_code": _Spelling(
+        FunctionCall: _Spelling(_prefixed_call, between=literal("\n")),
+        JsonCall: _Spelling(_json_call, between=literal("\n")),
+        ToolCode: _Spelling(
             _python_call, between=literal("\n"), around=(literal("```tool_code\n"), literal("\n```"))
         ),
-        "pythonic": _Spelling(_python_call, between=literal(", "), around=(literal("["), literal("]"))),
-        "gemma4": _native(GEMMA4),
-        "functiongemma": _native(FUNCTIONGEMMA),
+        Pythonic: _Spelling(_python_call, between=literal(", "), around=(literal("["), literal("]"))),
+        Gemma4: _native(GEMMA4),
+        FunctionGemma: _native(FUNCTIONGEMMA),
     }
 )

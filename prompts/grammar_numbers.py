@@ -2,7 +2,8 @@
 
 What is written is what Python and JSON write: no leading zeros, no plus sign, an exponent behind a single digit.
 Integers have at most 40 digits, other numbers 40 before and 17 behind the point, exponents are from -323 to 307: a
-model that cannot stop writing digits is stopped, and what it writes can be read as a float.
+model that cannot stop writing digits is stopped, and what it writes can be read as a float. Between bounds an
+exponent is written only where Python would write one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _SCIENTIFIC: Final = (
     rf'{_MANTISSA} "e" ("+" ([0-9]{{1,2}} | [12] [0-9] [0-9] | "30" [0-7])'
     r' | "-" ([0-9]{1,2} | [12] [0-9] [0-9] | "3" [01] [0-9] | "32" [0-3]))'
 )
+_SMALLEST: Final = 323
+_GREATEST: Final = 307
 _MOST_MULTIPLES: Final = 200
 
 
@@ -140,6 +143,7 @@ def _positive(low: Decimal, high: Decimal | None) -> Iterator[str]:
         yield f'("0" | [1-9] [0-9]{{0,{_MOST_DIGITS - 1}}}) ({_FRACTION})?'
         yield _SCIENTIFIC
         return
+    yield from _with_exponent(low, high)
     if high is None or high > _BEYOND:
         high = Decimal(_BEYOND)
     if low > high:
@@ -155,6 +159,20 @@ def _positive(low: Decimal, high: Decimal | None) -> Iterator[str]:
     yield f"{literal(str(last))} {_from_to('', under)}"
     if first < last:
         yield f"{either(_between(first, last - 1))} ({_FRACTION})?"
+
+
+def _with_exponent(low: Decimal, high: Decimal | None) -> Iterator[str]:
+    """Such numbers as Python writes with an exponent: below 0.0001, and from 10**16 on if there is no upper bound."""
+    size = low.adjusted()
+    power = size if low == Decimal(1).scaleb(size) else size + 1  # the first of ten that is not below `low`
+    first = 5 if high is None else max(5, 1 - high.adjusted())
+    last = min(_SMALLEST, -power) if low else _SMALLEST
+    if high != 0 and first <= last:
+        single = [f'"0" {either(_between(first, min(last, 9)))}'] if first < 10 else []
+        longer = _between(max(first, 10), last) if last > 9 else []
+        yield f'{_MANTISSA} "e-" {either([*single, *longer])}'
+    if high is None and power <= _GREATEST:
+        yield f'{_MANTISSA} "e+" {either(_between(max(16, power), _GREATEST))}'
 
 
 def _decimals(value: Decimal) -> str:

@@ -1,5 +1,5 @@
-"""Texts in a grammar: strings between quotes or marks, of any length or a certain one, of a format; and an answer
-in plain words. No control mark of any family can be spelled in one, and no call in an answer.
+"""Texts in a grammar: strings between quotes or marks, of any length or a certain one, of a format; a thought, and an
+answer in plain words. No control mark of any family can be spelled in one, and no call in an answer.
 
 An engine matches the text of every token against a grammar, that of control tokens too, so that a class such as
 `[^"]` lets `<end_of_turn>` through.
@@ -20,6 +20,7 @@ from gemmagraph.prompts.gbnf import (
     Rules,
     Step,
     Text,
+    behind,
     char_class,
     either,
     literal,
@@ -190,7 +191,22 @@ def _marked(mark: str) -> Text:
     return Text("str", nowhere=_MARKS, not_last=(key,), never=_NUL, end=mark, end_begins=frozenset("<"))
 
 
-# Answers
+# Thoughts and answers
+
+
+def thought(rules: Rules, opening: str, closing: str) -> tuple[str, tuple[str, str]]:
+    """The rule of a thought between its marks, and the tokens in it.
+
+    Args:
+        rules: where it goes.
+        opening: a mark, and the text that always stands behind it.
+        closing: a mark.
+    """
+    mark, end, begun = opening.partition(">")
+    mark += end
+    text = Text("thought", nowhere=_MARKS, never=_NO_TEXT, end=closing, end_begins=frozenset("<"))
+    rules.include(text_rules(text))
+    return rules.rule(behind(mark, literal(begun), text.name)), (mark, closing)
 
 
 def answer(rules: Rules, native: bool) -> str:

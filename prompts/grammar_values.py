@@ -3,8 +3,9 @@
 What the rules let through, the schema allows, but for what no grammar can say: patterns, `not`, `if`, `contains`,
 `uniqueItems`, `multipleOf` in wide ranges, `oneOf` where two branches hold, dependencies between keys, keys by
 pattern, the same undeclared key twice. There the check of the arguments decides. Some of what the schema allows
-cannot be written: keys beside the declared ones of an object that declares some, another order of keys, control marks
-in strings, and what `grammar_numbers` and `grammar_texts` name.
+cannot be written: keys beside the declared ones of an object that declares some (a small model would make them up,
+and one could be a declared key again), another order of keys, control marks in strings, and what `grammar_numbers`
+and `grammar_texts` name. `docs/notations.md` lists all of it.
 """
 
 from __future__ import annotations

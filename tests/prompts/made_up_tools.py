@@ -60,6 +60,23 @@ NODE: Schema = {
 BASE: Schema = {"type": "object", "properties": {"kind": {"enum": ["p", "q"]}}, "required": ["kind"]}
 
 
+def typical_tool(place: int) -> ToolSpec:
+    """A tool with five parameters, a little different in each place."""
+    properties = {
+        f"query_{place}": {"type": "string", "description": "What to look for."},
+        "limit": {"type": "integer", "minimum": 1, "maximum": 100 + place},
+        "order": {"enum": ["ascending", "descending", f"by field {place}"]},
+        "tags": {"type": "array", "items": {"type": "string", "maxLength": 40}, "maxItems": 10},
+        "area": {
+            "type": "object",
+            "properties": {"lat": {"type": "number"}, "lon": {"type": "number"}, "name": {"type": "string"}},
+            "required": ["lat", "lon"],
+        },
+    }
+    required = [f"query_{place}", "area"]
+    return ToolSpec(f"tool_number_{place}", "", {"type": "object", "properties": properties, "required": required})
+
+
 def some_tools(chance: random.Random, most: int = 6, longest: int | None = None) -> list[ToolSpec]:
     """Tools of which no two are alike.
 

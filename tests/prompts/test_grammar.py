@@ -5,58 +5,16 @@ Judged by a matcher that knows nothing of how grammars are made (`gbnf_matcher.p
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 import random
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jsonschema
+import made_up_tools
 import pytest
+from grammars import NATIVE, PROMPTED, TOOLS, each_notation, in_bulk, matcher, written
 
-from gemmagraph.prompts.errors import NotationError
-from gemmagraph.prompts.grammar import grammar
-from gemmagraph.prompts.messages import ToolCall, ToolSpec
-from gemmagraph.prompts.notation import notation_named
-from gemmagraph.prompts.toolset import Toolset
+from gemmagraph.prompts.messages import ToolSpec
 from gemmagraph.prompts.turns import ALL_MARKS
-
-NOTATIONS = ("function_call", "json", "tool_code", "pythonic", "gemma4", "functiongemma")
-PROMPTED = NOTATIONS[:4]
-NATIVE = NOTATIONS[4:]
-each_notation = pytest.mark.parametrize("notation", NOTATIONS)
-in_bulk = pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, 10))])
-"""Ten parts of 20 tool sets and 200 argument sets, one of them every day."""
-
-
-def helper(name: str) -> ModuleType:
-    """A module beside this one: tests are no package."""
-    if name not in sys.modules:
-        path = Path(__file__).with_name(f"{name}.py")
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-gbnf_matcher, made_up_tools = helper("gbnf_matcher"), helper("made_up_tools")
-
-
-@functools.cache
-def answers(notation: str, choice: str) -> Any:
-    return matcher(notation, TOOLS, choice)
-
-
-def matcher(notation: str, tools: list[ToolSpec], *choice: str, **options: Any) -> Any:
-    return gbnf_matcher.Matcher(grammar(notation, tools, *choice, **options).gbnf)  # type: ignore[arg-type]
-
-
-def written(notation: str, *calls: tuple[str, dict[str, Any]]) -> str:
-    return notation_named(notation).write_calls([ToolCall("", name, arguments) for name, arguments in calls])
 
 
 @each_notation
@@ -99,7 +57,7 @@ def values_table() -> list[Any]:
         "length": (
             {"type": "string", "minLength": 2, "maxLength": 4},
             ["ab", "a:\n", "Q:\n", "abcd", '"\\\n"'],
-            ["", "a", "abcde"],
+            ["", "a", "abcde", "a<b"],
         ),
         "length 1": ({"type": "string", "maxLength": 1}, ["", "a", "\n"], ["ab"]),
         "length 2": ({"type": "string", "maxLength": 2}, ["", "a:", "1\n"], ["abc"]),
@@ -140,9 +98,22 @@ def values_table() -> list[Any]:
         ),
         "below one": (
             {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-            [0.5, 0.99, 0.001],
-            [0, 1, 0.0, 1.0, -0.5],
+            [0.5, 0.99, 0.001, 1e-7, 9.5e-5],
+            [0, 1, 0.0, 1.0, -0.5, -1e-7],
         ),
+        "tiny numbers": (
+            {"type": "number", "minimum": -1, "maximum": 2.5e-6},
+            [1e-17, -1e-7, -1.5e-300, 0],
+            [2.6e-6, 1e-5, 1e17, -1e17],
+        ),
+        "down to a tiny number": (
+            {"type": "number", "minimum": 2e-7, "maximum": 1},
+            [1e-6, 9.9e-5, 0.5],
+            [1e-7, 1e-8, 1e-10, 0],
+        ),
+        "from one on": ({"type": "number", "minimum": 1}, [1, 1e16, 2.5e300], [0.5, 1e-7, 0]),
+        "from far on": ({"type": "number", "minimum": 2e20}, [1e21, 1e307], [1e20, 1e16, 5]),
+        "down from far below": ({"type": "number", "maximum": -3}, [-3, -1e16, -1e300], [-1e-7, 1e16, 3]),
         "positive": ({"type": "number", "minimum": 0}, [0, 0.5, 1e300, 1e-9], [-1, -0.5]),
         "null": ({"type": "null"}, [None], [0, "null"]),
         "types": ({"type": ["string", "integer", "null"]}, ["a", 5, None], [True, 0.5, []]),
@@ -190,6 +161,11 @@ def values_table() -> list[Any]:
             },
             [{"b": 1}, {"a": 1, "b": [None]}, {"b": {"x": "y"}, "c": ""}, {"a": 1, "b": 2, "c": "3"}],
             [{}, {"a": 1}, {"a": "1", "b": 1}, {"b": 1, "d": 1}],
+        ),
+        "object of more than is declared": (
+            {"type": "object", "properties": {"a": {}}, "additionalProperties": {"type": "integer"}},
+            [{}, {"a": 1}],
+            [{"b": 1}, {"a": 1, "b": 1}],
         ),
         "object of optionals": (
             {"type": "object", "properties": {"a": {"const": 1}, "b": {"const": 2}}, "minProperties": 1},
@@ -312,10 +288,6 @@ def test_arguments_may_be_a_choice_or_free(notation: str) -> None:
     assert accepted.accepts(written(notation, ("find any thing", {"q": True}), ("one", {"a": 1})))
 
 
-CITY = {"type": "object", "properties": {"city": {"type": "string"}, "code": {"type": "string", "maxLength": 40}}}
-TOOLS = [ToolSpec("get_weather", "", CITY), ToolSpec("get_time", "", CITY)]
-
-
 @each_notation
 def test_no_string_can_spell_a_control_mark(notation: str) -> None:
     accepted = matcher(notation, TOOLS, "required")
@@ -351,119 +323,3 @@ def test_strings_have_only_the_escapes_that_are_written(notation: str) -> None:
             assert accepted.accepts(text.replace("@@", right)), right
         for wrong in ("\\", r"\q", r"\\\.", r"\/", r"\u003c", r"\ud800", r"\x41", r"\b", r"\f", '"', "\n"):
             assert not accepted.accepts(text.replace("@@", wrong)), wrong
-
-
-@each_notation
-def test_choice_decides_between_an_answer_and_calls(notation: str) -> None:
-    weather, both = ("get_weather", {"city": "Oslo"}), ("get_time", {})
-    one, two = written(notation, weather), written(notation, weather, both)
-    gap = "" if notation in NATIVE else "\n"
-    answer = "It is `sunny` at 10:30 (see [1]).\n\n- a: b < c\n\n```python\nx = {1: 2}\n```"
-    expected = {
-        "auto": {
-            answer: True,
-            one: True,
-            two: True,
-            f"Let me see.{gap}{two}": True,
-            "": False,
-            f"{two}\n{answer}": False,
-        },
-        "required": {answer: False, one: True, two: True, f"Let me see.{gap}{two}": False},
-        "none": {answer: True, one: False, two: False, f"Let me see.{gap}{two}": False, "": False},
-    }
-    for choice, texts in expected.items():
-        accepted = answers(notation, choice)
-        assert {text: accepted.accepts(text) for text in texts} == texts
-    single = matcher(notation, TOOLS, "auto", several=False)
-    assert [single.accepts(text) for text in (answer, one, two)] == [True, True, False]
-    named = matcher(notation, TOOLS, "required", tool="get_time")
-    assert [named.accepts(written(notation, call)) for call in (weather, both)] == [False, True]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "FUNCTION_CALL: get_time()",
-        "so: function calls : get_time()",
-        "**Tool call**: x",
-        "<tool_call>",
-        "</TOOL_CALLS><tool_calls>",
-        "```tool_code\nget_time()",
-        "~~~~ tool_call",
-        "a\n```tool\n",
-        "<|tool_call>call:get_time{}",
-        "<start_function_call>",
-        "<eos>",
-        "a<end_of_turn>b",
-        "<unused12>",
-    ],
-)
-@each_notation
-def test_an_answer_cannot_begin_a_call(notation: str, text: str) -> None:
-    for choice in ("auto", "none"):
-        assert not answers(notation, choice).accepts(f"Well, {text}!")
-
-
-@pytest.mark.parametrize(
-    "text",
-    ['{"name": "x"}', " [get_time()]", "get_time()", "[{'function_name': 1}]", '{\n"tool": 1', '\u3000{"name"'],
-)
-@pytest.mark.parametrize("notation", PROMPTED)
-def test_an_answer_is_no_bare_call(notation: str, text: str) -> None:
-    accepted = answers(notation, "none")
-    assert not accepted.accepts(text)
-    assert not accepted.accepts(f"Yes.\n{text}") or text == "get_time()"
-    assert not accepted.accepts(f"\x1f{text}")
-    assert accepted.accepts(f"Yes: {text}")
-
-
-def test_marks_are_tokens_that_a_server_must_preserve() -> None:
-    found = {notation: grammar(notation, TOOLS).preserved_tokens for notation in NOTATIONS}
-    assert found == {
-        **dict.fromkeys(PROMPTED, ()),
-        "gemma4": ("<|tool_call>", "<tool_call|>", '<|"|>'),
-        "functiongemma": ("<start_function_call>", "<end_function_call>", "<escape>"),
-    }
-    for notation, marks in found.items():
-        text = grammar(notation, TOOLS).gbnf
-        assert all(f" {mark}" in text for mark in marks)
-        assert not any(end in text for end in ("<eos>", "<turn|>", "<end_of_turn>", "<|tool_response>"))
-        assert grammar(notation, TOOLS, "none").preserved_tokens == ()
-
-
-@each_notation
-def test_without_tools_there_is_only_an_answer(notation: str) -> None:
-    assert grammar(notation, []) == grammar(notation, TOOLS, "none")
-    with pytest.raises(NotationError, match="no tool can be called"):
-        grammar(notation, [], "required")
-
-
-@each_notation
-def test_a_tool_that_no_arguments_fit_is_not_called(notation: str) -> None:
-    never = ToolSpec("never", "", {"type": "object", "properties": {"k": {"enum": []}}, "required": ["k"]})
-    assert grammar(notation, [never, *TOOLS], "required") == grammar(notation, TOOLS, "required")
-    with pytest.raises(NotationError, match="no tool can be called"):
-        grammar(notation, [never], "required")
-
-
-def test_unknown_names_are_refused() -> None:
-    with pytest.raises(NotationError, match="'morse'"):
-        grammar("morse", TOOLS)
-    with pytest.raises(NotationError, match="'get_wether'") as caught:
-        grammar("json", TOOLS, "required", tool="get_wether")
-    assert "get_weather" in (caught.value.hint or "")
-
-
-@each_notation
-def test_a_grammar_grows_no_faster_than_its_tools(notation: str) -> None:
-    @functools.cache
-    def size(count: int) -> int:
-        chance = random.Random("tools to count")
-        specs = [made_up_tools.some_tools(chance, 1)[0] for _ in range(count)]
-        tools = Toolset([ToolSpec(f"tool_{place}", "", spec.parameters) for place, spec in enumerate(specs)])
-        return len(grammar(notation, tools, "required").gbnf)
-
-    assert size(200) - size(100) < 1.5 * (size(100) - size(10))
-    keys = {f"key_{number}": {"type": "integer"} for number in range(400)}
-    wide = ToolSpec("wide", "", {"type": "object", "properties": keys, "required": list(keys)[::7]})
-    assert len(grammar(notation, [wide], "required").gbnf) < 80_000

@@ -6,46 +6,26 @@ call must fit its tool.
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jsonschema
+import made_up_tools
 import pytest
+import tiny_gemma
+from grammars import each_notation, in_bulk
 
 from gemmagraph.prompts.grammar import Choice, Grammar, grammar
 from gemmagraph.prompts.messages import Reply, ToolSpec
 from gemmagraph.prompts.notation import notation_named, read
 from gemmagraph.prompts.toolset import Toolset
+from gemmagraph.prompts.turns import GEMMA4
 
 NOT_THERE = "is not installed, or has no wheel for this platform: grammars are not tried on a real engine"
 for package in ("gguf", "numpy", "xllamacpp"):
     pytest.importorskip(package, reason=f"{package} {NOT_THERE}")
-
-NOTATIONS = ("function_call", "json", "tool_code", "pythonic", "gemma4", "functiongemma")
-each_notation = pytest.mark.parametrize("notation", NOTATIONS)
-in_bulk = pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, 10))])
-"""Ten parts of 20 tool sets, one of them every day."""
-
-
-def helper(path: str) -> ModuleType:
-    """A module of the tests: they are no package."""
-    name = Path(path).stem
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / path)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-made_up_tools, tiny_gemma = helper("made_up_tools.py"), helper("../tiny_gemma.py")
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +135,33 @@ def test_a_model_may_call_where_it_may_answer(engine: Any, notation: str) -> Non
     assert sum(bool(reply.calls) for reply in replies) >= 3
 
 
+@pytest.mark.parametrize("choice", ["auto", "required", "none"])
+@pytest.mark.parametrize("notation", ["gemma4", "function_call"])
+def test_a_model_may_think_before_it_answers_or_calls(engine: Any, notation: str, choice: Choice) -> None:
+    opening, closing = GEMMA4.thought
+    thoughtful = 0
+    for seed in range(20):
+        tools = some_tools(seed)
+        made = grammar(notation, tools, choice, thoughts=True)
+        likely = {**ENDS, "<|channel>": 12.0 if seed % 2 else -12.0, closing: 4.0}
+        text, finished = say(engine, made, seed, likely=likely)
+        if not finished:
+            continue
+        reply = read(notation_named(notation), text, tools)
+        assert reply.bad_calls == (), text
+        assert fits(reply, choice, "", True), text
+        for call in reply.calls:
+            jsonschema.Draft202012Validator(dict(tools[call.name].parameters)).validate(dict(call.arguments))
+        if text.startswith(opening):
+            thoughtful += 1
+            thought, _, said = text.removeprefix(opening).partition(closing)
+            alone = read(notation_named(notation), said, tools)
+            assert reply.thoughts.strip() == thought.strip()
+            assert (reply.text.strip(), reply.calls) == (alone.text.strip(), alone.calls)
+            assert not reply.repaired or notation != "gemma4", text
+    assert 5 <= thoughtful <= 15
+
+
 @pytest.mark.parametrize(("notation", "mark"), [("gemma4", '<|"|>'), ("functiongemma", "<escape>")])
 def test_the_mark_behind_a_string_is_never_taken_for_text(engine: Any, notation: str, mark: str) -> None:
     """However likely it is: a string may not be empty, or end like a further key, or is a beginning of the mark."""
@@ -169,30 +176,13 @@ def test_the_mark_behind_a_string_is_never_taken_for_text(engine: Any, notation:
         assert [call.name for call in reply.calls] == ["filter"] * finished, text
 
 
-def typical_tool(place: int) -> ToolSpec:
-    """A tool with five parameters."""
-    properties = {
-        f"query_{place}": {"type": "string", "description": "What to look for."},
-        "limit": {"type": "integer", "minimum": 1, "maximum": 100 + place},
-        "order": {"enum": ["ascending", "descending", f"by field {place}"]},
-        "tags": {"type": "array", "items": {"type": "string", "maxLength": 40}, "maxItems": 10},
-        "area": {
-            "type": "object",
-            "properties": {"lat": {"type": "number"}, "lon": {"type": "number"}, "name": {"type": "string"}},
-            "required": ["lat", "lon"],
-        },
-    }
-    required = [f"query_{place}", "area"]
-    return ToolSpec(f"tool_number_{place}", "", {"type": "object", "properties": properties, "required": required})
-
-
 @pytest.mark.long
 @each_notation
 @pytest.mark.parametrize("choice", ["required", "auto"])
 def test_hundred_tools_are_built_and_compiled_in_fifty_milliseconds(
     engine: Any, notation: str, choice: Choice
 ) -> None:
-    tools = Toolset(map(typical_tool, range(100)))
+    tools = list(map(made_up_tools.typical_tool, range(100)))  # no toolset, of which it would be kept
     made = grammar(notation, tools, choice)  # what is worked out once in a process is
     nothing = Grammar('root ::= "FUNCTION_CALL" [a-z]+')
 
