@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, TypeAlias
 
 from gemmagraph.prompts import spelling
@@ -12,6 +13,8 @@ from gemmagraph.prompts.toolset import Toolset
 Behind: TypeAlias = Literal["open", "calls", "follow", "conditional", "dropped"]
 """Nothing that belongs to the call; another call; an expression around it; a rest of the line that means nothing."""
 
+_OBJECT = re.compile(r"\{\s{0,80}[\"']")
+_OBJECT_MAY_COME = re.compile(r"\{\s{0,80}")
 _LONGEST_LINE = 300
 """Characters of a line that are waited for to see whether it is an expression."""
 
@@ -52,6 +55,10 @@ def next_call(text: str, pos: int, final: bool, tools: Toolset) -> int | None:
     gap = spelling.BETWEEN.match(text, pos)
     after = gap.end() if gap else pos
     named = NAME.match(text, after)
+    if text.startswith("{", after) and "\n" not in text[pos:after]:
+        if not final and _OBJECT_MAY_COME.fullmatch(text, after):
+            return None
+        return after if _OBJECT.match(text, after) else -1
     begins = named and spelling.OPENING_BRACKET.match(text, named.end()) and tools.resolve(named.group())
     return after if begins else -1
 

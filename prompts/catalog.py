@@ -64,7 +64,8 @@ def family_of(model: str) -> Family:
         known = ", ".join(dict.fromkeys(family.name for _, _, family in _TABLE))
         raise NotationError(
             f"{model!r} is not the name of a Gemma model.",
-            hint=f"Known are: {known}. If it is one of them under another name, say so once with "
+            hint=f"Known are: {known}. If it is one of them under another name, give it one that begins with theirs "
+            f"(ollama cp {model} gemma3-{model.lower()}), or in Python say so once with "
             f"register_family({model.lower()!r}, family_of('gemma3:4b')).",
         )
     return _look_up(name)

@@ -41,6 +41,7 @@ class NativeArguments(NativeTexts):
 
     def feed(self, text: str, pos: int, final: bool) -> tuple[State, int]:
         """Goes on from `text[pos]`; "open": show the text from the returned position again, with more."""
+        self._reached = pos
         try:
             while pos < len(text):
                 step = self._step
@@ -50,7 +51,7 @@ class NativeArguments(NativeTexts):
                 pos = after
         except Unreadable as problem:
             self.reason = str(problem)
-            return "broken", pos
+            return "broken", max(pos, self._reached)
         return "open", pos
 
     def end(self) -> State:

@@ -21,6 +21,8 @@ _NEXT_KEY = re.compile(rf",\s*({_WORD})\s{{0,20}}[:=]")
 KEY_AT_END: Final = re.compile(rf",\s{{0,20}}({_WORD})\s{{0,20}}[:=]\s{{0,20}}\Z")
 """A further argument seems to begin at the end of a text."""
 _QUOTED = re.compile(r"""(["'])([^"'\\]*)\1""")
+_EXPRESSION = re.compile(r"[^\W\d][\w.]{0,80}[\[(][^\n]{0,300}[\])]")
+"""Something of a program that would have to be evaluated: `os.environ["X"]`, `now()`."""
 _QUOTE_FIRST = re.compile(r"""[rRbBuUfF]{0,2}["']""")
 
 NOT_CLEAR: Final = "a text without its delimiters has two readings"
@@ -106,6 +108,10 @@ def _bare(text: str) -> object:
     quoted = _QUOTED.fullmatch(text)
     if quoted:
         return quoted.group(2)
-    if _QUOTE_FIRST.match(text) or any(marks.quote in text for marks in BY_OPENING.values()):
+    if (
+        _EXPRESSION.fullmatch(text)
+        or _QUOTE_FIRST.match(text)
+        or any(marks.quote in text for marks in BY_OPENING.values())
+    ):
         raise Unreadable(f"{text[:30]!r} is not a plain text")
     return plain_value(text)

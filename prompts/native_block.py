@@ -9,6 +9,7 @@ two marks. What cannot be read is malformed, up to the next mark.
 from __future__ import annotations
 
 import re
+from typing import Literal, TypeAlias
 
 from gemmagraph.prompts.behind import behind_call
 from gemmagraph.prompts.bodies import NAME, Bodies
@@ -21,6 +22,9 @@ from gemmagraph.prompts.outcomes import Outcome
 from gemmagraph.prompts.scan import is_short
 from gemmagraph.prompts.stretch import End, Stretch
 from gemmagraph.prompts.toolset import Toolset
+
+Trust: TypeAlias = Literal["full", "weak", "none"]
+"""How far what stands in front of a native call speaks for it."""
 
 _LONGEST_HEAD = 300
 _LONGEST_REST = 300
@@ -50,23 +54,32 @@ class NativeBlock(Stretch):
         bodies: judges the calls.
         tools: what may be called.
         opened: the opening mark; "" where it is missing.
-        weak: whether the sentence in front of it talks about calls: then it is one only if its line ends with it.
+        trust: "weak" if the sentence in front of it talks about calls: then it is one only if its line ends with it;
+            "none" if it says that this is not to be called.
+        unquote: if a quote stands in front of it: what would close that. If it does, this is only quoted.
     """
 
-    def __init__(self, marks: Marks, bodies: Bodies, tools: Toolset, opened: str, weak: bool = False) -> None:
+    def __init__(
+        self, marks: Marks, bodies: Bodies, tools: Toolset, opened: str, trust: Trust = "full", unquote: str = ""
+    ) -> None:
         super().__init__(opened, "", self._head, tools)
         self.outcomes: list[Outcome] = []
         self.again = ""
         """Text of the block that stands behind its end, to be read once more."""
         self._marks = marks
         self._bodies = bodies
-        self._weak = weak
+        self._trust = trust
+        self._unquote = unquote
         self._name = self._reason = ""
         self._known: str | None = None
         """The tool that is meant, if there is one."""
         self._arguments: NativeArguments | None = None
         self._from = 1
         """Index in `_given` at which the call at hand begins."""
+
+    def feed(self, text: str, pos: int, final: bool) -> tuple[End, int]:
+        end, after = super().feed(text, pos, final)
+        return ("text" if end == "calls" and self._trust == "none" else end), after
 
     @property
     def given(self) -> str:
@@ -114,7 +127,7 @@ class NativeBlock(Stretch):
         if (after == len(text) or mark not in ("", self._marks.quote)) and sure and text[pos:after].strip():
             self._add_unterminated(text[pos:after])
             return "calls", after
-        if not sure or not name or self._weak:
+        if not sure or not name or self._is_doubtful:
             return "text", pos
         return self._break("the arguments must stand between braces behind the name", after)
 
@@ -128,7 +141,7 @@ class NativeBlock(Stretch):
 
     def _begin_arguments(self, text: str, at: int) -> tuple[End, int]:
         self._known = known = self._tools.resolve(self._name)
-        if known:
+        if known and not self._is_doubtful:
             self._news.append(CallBegun(known))
             self._show(text[at])
         declared = frozenset(self._bodies.parameters(known)) if known else frozenset()
@@ -159,7 +172,7 @@ class NativeBlock(Stretch):
         return "calls", after
 
     def _show(self, text: str) -> None:
-        if self._known and text:
+        if self._known and text and not self._is_doubtful:
             self._news.append(ArgumentsRead(text))
 
     def _written(self, last: str = "") -> str:
@@ -238,12 +251,23 @@ class NativeBlock(Stretch):
 
     def _finish(self, after: int) -> tuple[End, int]:
         """Behind the closing mark, or where it is missing."""
-        if not self._weak:
+        if not self._is_doubtful:
             return "calls", after
         self._step = self._rest_of_line
         return "open", after
 
+    @property
+    def _is_doubtful(self) -> bool:
+        """Whether what stands around it decides if it is a call."""
+        return self._trust != "full" or bool(self._unquote)
+
     def _rest_of_line(self, text: str, pos: int, final: bool) -> tuple[End, int]:
+        if self._unquote and pos == len(text) and not final:
+            return "open", pos
+        if self._unquote and text.startswith(self._unquote, pos):
+            return "text", pos
+        if self._trust == "full":
+            return "calls", pos
         return behind_call(text, pos, final, follows=False)
 
     def _break(self, reason: str, pos: int) -> tuple[End, int]:

@@ -65,6 +65,8 @@ class NativeFrames:
         """Where in the open text a closing mark stands that may be the real one: offset of it, and behind it."""
         self._held = 0
         """Characters in `_parts`."""
+        self._reached = 0
+        """How far the step at hand has taken the text that is being fed."""
         self._inner = False
         """Whether a delimiter stands in the open text."""
         self._odd = False

@@ -45,6 +45,12 @@ class Marks:
             rf"([^\W\d]\w*):(?:{quote}([^<\ud800-\udfff]*){quote}|(-?[0-9]+(?:\.[0-9]+)?|true|false|null))([,}})])"
         )
 
+    @cached_property
+    def joined(self) -> re.Pattern[str]:
+        """Two texts that an operator joins, and a text of which a method is called."""
+        quote = re.escape(self.quote)
+        return re.compile(rf"{quote}\s{{0,8}}[+%*&|.]\s{{0,8}}{quote}|{quote}\.\w{{1,40}}\(")
+
     @property
     def _in_calls(self) -> tuple[str, ...]:
         return (self.quote, self.call_end, self.call, self.result, *self.turn_ends)

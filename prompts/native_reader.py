@@ -24,10 +24,19 @@ from gemmagraph.prompts.prompted import PromptedReader
 from gemmagraph.prompts.spelling import Sure
 from gemmagraph.prompts.toolset import Toolset
 
-_CALL = re.compile(r"[ \t]{0,80}call\s{0,3}:\s{0,3}([^\W\d][\w.:/-]{0,199})[ \t]{0,20}(?=\{)")
-_CALL_MAY_COME = re.compile(
-    r"[ \t]{0,80}(?:c|ca|cal|call\s{0,3}|call\s{0,3}:\s{0,3}(?:[^\W\d][\w.:/-]{0,199}[ \t]{0,20})?)?"
+_HALF_MARK = r"(?:\|?tool_call>|start_function_call>)\s{0,3}"
+_CALL = re.compile(
+    rf"[ \t]{{0,80}}({_HALF_MARK})?call\s{{0,3}}:\s{{0,3}}([^\W\d][\w.:/-]{{0,199}})[ \t]{{0,20}}(?=\{{)"
 )
+_CALL_MAY_COME = re.compile(
+    rf"[ \t]{{0,80}}(?:\|?[a-z_]{{0,19}}|{_HALF_MARK}(?:c|ca|cal)?"
+    rf"|(?:{_HALF_MARK})?call\s{{0,3}}(?::\s{{0,3}}(?:[^\W\d][\w.:/-]{{0,199}}[ \t]{{0,20}})?)?)"
+)
+_OTHER_TAG = re.compile(r"(?i)<(?:tool|function)_calls?>\s{0,20}(?=call\s{0,3}:)")
+_OTHER_TAG_MAY_COME = re.compile(r"(?i)<(?:tool|function)_calls?>\s{0,20}(?:c|ca|cal|call\s{0,3})?\Z")
+_HALF_END = re.compile(r"[ \t]{0,8}(?:/?\|?tool_call\|?>|end_function_call>|<(?:tool_call\|?|end_function_call)\Z)")
+_HALF_END_MAY_COME = re.compile(r"[ \t]{0,8}<?/?\|?[a-z_]{0,17}\|?")
+"""The mark in front of a call, or behind it, of which a part is missing."""
 
 
 class NativeReader(PromptedReader):
@@ -50,17 +59,37 @@ class NativeReader(PromptedReader):
 
     def _line(self, text: str, pos: int, final: bool) -> int:
         """A call may stand there whose opening mark is missing."""
-        if pos < len(text) and text[pos] not in " \tc":
+        if pos < len(text) and text[pos] not in " \tc|ts":
             return super()._line(text, pos, final)
         if not final and _CALL_MAY_COME.fullmatch(text, pos):
             return pos
         call = _CALL.match(text, pos)
-        if call and self._tools.resolve(call.group(1)):
+        if call and self._tools.resolve(call.group(2)):
             self._line_so_far = self._before = ""
             self._bodies.repaired = True
-            self._open_native(self._marks, "", weak=False)
-            return pos
+            self._open_native(self._marks, "")
+            return max(pos, call.end(1))
         return super()._line(text, pos, final)
+
+    def _mark(self, text: str, at: int, final: bool) -> int:
+        """A call in the form of the family may stand in tags of another."""
+        if not final and _OTHER_TAG_MAY_COME.match(text, at):
+            return at
+        tag = _OTHER_TAG.match(text, at)
+        if not tag or self._before not in ("", "."):
+            return super()._mark(text, at, final)
+        self._said.changed = True
+        self._mode = self._line
+        return tag.end()
+
+    def _behind_call(self, text: str, pos: int, final: bool) -> int:
+        if not final and _HALF_END_MAY_COME.fullmatch(text, pos):
+            return pos
+        end = _HALF_END.match(text, pos)
+        if end:
+            self._said.changed = True
+            return end.end()
+        return super()._behind_call(text, pos, final)
 
     def _line_body(self, text: str, pos: int, at: int, quoted: int, final: bool) -> int:
         return self._line_text(text, pos, quoted, final)

@@ -72,6 +72,7 @@ class NativeTexts(NativeFrames):
         mark, at = self._marks.search(text, pos, final)
         if at > pos:
             self.more(text[pos:at])
+            self._reached = at
         return mark, at
 
     def _cut_text(self, must_end: bool) -> State:
@@ -123,7 +124,10 @@ class NativeTexts(NativeFrames):
         if doubtful and (not closes or _OPENER_BEFORE.search(tail)):
             raise Unreadable("a text in it has no clear end")
         if closes and not (key and key.group(1) in self._declared):
-            self._close_text("text", "".join(self._parts))
+            body = "".join(self._parts)
+            if self._inner and self._marks.joined.search(body):
+                raise Unreadable("an expression is not a plain text")
+            self._close_text("text", body)
             return "open", after
         if key and not closes:
             return self._next_text(key.group(1), after, 1)

@@ -24,6 +24,8 @@ text or message about one would fail."""
 MOST_VALUES: Final = 1_000_000
 """More values than this in one call are refused."""
 
+_EXACT_BELOW: Final = 2**53
+"""Not every whole number from here on is a float."""
 _TOO_BIG: Final = 10**MAX_DIGITS
 _FEWER_DIGITS: Final = f"a number of at most {MAX_DIGITS} digits"
 _DIGITS = r"[0-9](?:_?[0-9])*"
@@ -52,7 +54,8 @@ class Number:
         return hash(self.text)
 
     def value(self) -> int | float:
-        """The number meant, in Python's or JSON's spelling; integers are exact, leading zeros are ignored.
+        """The number meant, in Python's or JSON's spelling; integers are exact, also if they are written with `.0`;
+        leading zeros are ignored.
 
         Raises:
             ValueError: it is no number, too big for a float, or has more than `MAX_DIGITS` digits.
@@ -71,6 +74,9 @@ class Number:
         number = float(text)
         if math.isinf(number):
             raise ValueError("the number is too big")
+        if abs(number) >= _EXACT_BELOW and "e" not in text.lower() and self._is_whole():
+            exact = int(Decimal(text))
+            return number if exact == number else _bounded(exact)
         return number
 
     def integer(self) -> int:

@@ -106,9 +106,13 @@ class PromptWriter:
         opener, closer = self.turns.thought if thought and thoughts else ("", "")
         return f"{opener}{self.defuse(thought.strip())}\n{closer}{text}{written}" if opener else text + written
 
-    def results_text(self, turn: Turn) -> str:
-        """Results of tools, errors included."""
+    def results_text(self, turn: Turn, asked: Turn | None = None) -> str:
+        """Results of tools, errors included, in the order of the calls in `asked`: not every notation names a call
+        in its result."""
         results = [part for part in turn.parts if isinstance(part, ToolResult)]
+        if asked is not None and len(results) > 1:
+            places = {part.id: place for place, part in enumerate(asked.parts) if isinstance(part, ToolCall)}
+            results.sort(key=lambda result: places.get(result.call_id, len(asked.parts)))
         if not self.native:
             return self.defuse(self.notation.write_results(results))
         return self.notation.write_results(
@@ -209,16 +213,17 @@ class Transcript:
 
     def _add(self, turn: Turn) -> None:
         writer = self.writer
+        before = self._turns[-1] if self._turns else None
         if turn.role == "system" and not self._messages:
             self._system = f"{self._system}\n\n{writer.defuse(turn.text).strip()}".strip()
         elif turn.role == "model":
             self._model(turn)
         elif turn.role == "tool" and writer.native:
-            results = writer.results_text(turn)
+            results = writer.results_text(turn, before)
             self._say("assistant", results, results)
             self._open = True
         elif turn.role == "tool":
-            self._say("user", writer.results_text(turn))
+            self._say("user", writer.results_text(turn, before))
         else:
             if self._thoughtless is not None:
                 self._messages[-1] = _Message(role="assistant", content=self._thoughtless)

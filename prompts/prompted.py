@@ -17,25 +17,22 @@ from gemmagraph.prompts.blocks import Block, Kind
 from gemmagraph.prompts.bodies import Bodies, may_start_body
 from gemmagraph.prompts.made_up import is_made_up
 from gemmagraph.prompts.messages import Reply, StopReason
-from gemmagraph.prompts.native_block import NativeBlock
+from gemmagraph.prompts.native_block import NativeBlock, Trust
 from gemmagraph.prompts.native_marks import BY_OPENING, Marks
 from gemmagraph.prompts.notation import ReadEvent
 from gemmagraph.prompts.plain import Plain, Road
-from gemmagraph.prompts.quotes import Quotes
-from gemmagraph.prompts.scan import TURN_ENDS, first_visible
+from gemmagraph.prompts.scan import first_visible
 from gemmagraph.prompts.spelling import Sure
 from gemmagraph.prompts.stretch import End
-from gemmagraph.prompts.thoughts import OpenThought, thought_begins
+from gemmagraph.prompts.tags import SENTENCE_ENDS, Tags
 from gemmagraph.prompts.toolset import Toolset
 
-_SENTENCE_ENDS: Final = (".", "!", "?", ":", "…", ")", ";", "。", "")
 _MOST_SPACES: Final = 80
 """Between a call and what follows in its line."""
-_RESULT_ENDS: Final = tuple(marks.result_end for marks in BY_OPENING.values())
-"""Behind a call, what closes a result that the model made up."""
+_QUOTES: Final = {'"': '"', "'": "'", "“": "”", "„": "“", "‘": "’", "«": "»", "「": "」"}
 
 
-class PromptedReader(Quotes):
+class PromptedReader(Tags):
     """Reads one reply in a prompted notation.
 
     Args:
@@ -54,16 +51,14 @@ class PromptedReader(Quotes):
     """Quick roads, by the character with which a line begins."""
 
     def __init__(self, tools: Toolset, write_call: WriteCall, bare: Sure, thought: bool = False) -> None:
-        super().__init__()
+        super().__init__(thought)
         self._tools = tools
         self._write_call = write_call
         self._bare: Sure = bare
-        self._is_thought = thought
         self._bodies = Bodies(tools, write_call)
         self._raw: list[str] = []
         self._held = ""
         self._block: Block | NativeBlock | None = None
-        self._thought: OpenThought | None = None
         self._waits: Plain | None = None
         """Calls with which the text begins that is kept back."""
         self._mode = self._start
@@ -223,7 +218,7 @@ class PromptedReader(Quotes):
         if spelling.talks(self._line_so_far):
             self._pass(found.group())
         else:
-            ended = self._before in _SENTENCE_ENDS
+            ended = self._before in SENTENCE_ENDS
             self._open("prefix" if ended else "sentence", "yes" if ended else "declared", found.group())
         return found.end()
 
@@ -237,49 +232,9 @@ class PromptedReader(Quotes):
         self._pass(text[pos:end])
         return end
 
-    def _mark(self, text: str, at: int, final: bool) -> int:
-        """A control mark, a tag, or a plain `<`."""
-        if not final and spelling.MARK_MAY_COME.match(text, at):
-            return at
-        if text.startswith(TURN_ENDS, at) or spelling.RESULT_TAG.match(text, at):
-            return self._end(text)
-        if self._said.any_calls and spelling.RESULT_TAG_AFTER_CALL.match(text, at):
-            return self._end(text)
-        tag = spelling.CALL_TAG.match(text, at)
-        if tag:
-            self._tag_opens(tag.group())
-            return tag.end()
-        for opener in spelling.THOUGHTS:
-            if text.startswith(opener, at):
-                return at + len(opener) if self._is_thought else self._think(text, at, opener, final)
-        if self._said.any_calls and text.startswith(_RESULT_ENDS, at):
-            return self._end(text)
-        dropped = spelling.DROPPED.match(text, at)
-        if not dropped and self._said.any_calls:
-            dropped = spelling.CALL_TAG_END.match(text, at)
-        if dropped:
-            self._said.changed = True
-            self._said.take_out()
-            return dropped.end()
-        self._pass("<")
-        return at + 1
-
-    def _tag_opens(self, tag: str, native: bool = True) -> None:
-        """A tag, or the mark of a native call; `native`: whether the body may be a native one."""
-        marks = BY_OPENING.get(tag) if native else None
-        talks = spelling.talks(self._line_so_far)
-        strong = self._before in _SENTENCE_ENDS and not talks
-        if marks is None:
-            self._open("tag", "yes" if strong else "declared", tag)
-        else:
-            self._open_native(marks, tag, weak=talks or not (strong or self._is_own(marks)))
-
-    def _is_own(self, marks: Marks) -> bool:
-        """Whether the model was asked to write these marks."""
-        return False
-
-    def _open_native(self, marks: Marks, opened: str, weak: bool) -> None:
-        self._block = NativeBlock(marks, self._bodies, self._tools, opened, weak)
+    def _open_native(self, marks: Marks, opened: str, trust: Trust = "full") -> None:
+        unquote = _QUOTES.get(self._line_so_far[-1:], "")
+        self._block = NativeBlock(marks, self._bodies, self._tools, opened, trust, unquote)
         self._mode = self._in_block
 
     def _open(self, kind: Kind, sure: Sure, opened: str, fence: str = "") -> None:
@@ -326,7 +281,7 @@ class PromptedReader(Quotes):
             return False
         if self._said.nothing_since_call and isinstance(block, Block) and block.kind == "fence":
             return True
-        return end == "text" and given[:1] == "{" and given.rstrip()[-1:] == "}"
+        return end == "text" and given.strip()[:1] == "{" and given.rstrip()[-1:] == "}"
 
     def _behind_call(self, text: str, pos: int, final: bool) -> int:
         """In the line of a call, where a model may begin to make up its result."""
@@ -353,25 +308,3 @@ class PromptedReader(Quotes):
         reader = self._another(thought=False)
         reader.feed(text)
         return reader.close()[1]
-
-    def _think(self, text: str, at: int, opener: str, final: bool) -> int:
-        """A thought begins. What it says is read too, for the case that it is never closed."""
-        begin = thought_begins(text, at + len(opener), opener, final)
-        if begin is None:
-            return at
-        inside = self._another(thought=True)
-        self._thought = OpenThought(spelling.THOUGHTS[opener], inside, self._said.think)
-        self._said.take_out()
-        self._said.changed = True
-        self._mode = self._thinking
-        return begin
-
-    def _thinking(self, text: str, pos: int, final: bool) -> int:
-        assert self._thought is not None
-        end, pos = self._thought.feed(text, pos, final)
-        if end == "turn_end":
-            return self._end(text)
-        if end == "closed":
-            self._thought = None
-            self._mode = self._start if self._said.nothing_yet else self._inline
-        return pos

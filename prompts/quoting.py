@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from gemmagraph.prompts import spelling
-from gemmagraph.prompts.scan import turn_end_at
+from gemmagraph.prompts.scan import TURN_ENDS, is_short, turn_end_at
 
 _TICKS_OR_LINE_END = re.compile(r"`+|\n")
 LONGEST_RUN = 8
@@ -16,6 +16,9 @@ LONGEST_RUN = 8
 
 _MAX_INFO = 100
 """Characters a fence's first line is waited for; with more it is no fence."""
+
+_LONGEST_ELEMENT = 2000
+"""Characters in which an element of HTML has to be closed."""
 
 SpanEnd: TypeAlias = Literal["open", "closed", "never"]
 
@@ -74,6 +77,18 @@ def fence_line(text: str, at: int, final: bool) -> FenceLine | str | None:
     stop = newline if newline >= 0 else len(text)
     words = text[end:stop].split()
     return FenceLine(text[at:end], words[0].lower() if words else "", min(stop + 1, len(text)), newline < 0)
+
+
+def element_end(text: str, opened: re.Match[str], final: bool) -> int | None:
+    """Where an element of HTML that quotes ends: `<pre>…</pre>`, `<code>…</code>`, `<!-- … -->`; the end of its
+    opening tag, if nothing closes it; None if more text is needed."""
+    begin = opened.end()
+    name = opened.group(1)
+    closing = re.compile("|".join([f"(</{name}>)" if name else "(-->)", *map(re.escape, TURN_ENDS)]), re.IGNORECASE)
+    found = closing.search(text, begin, begin + _LONGEST_ELEMENT)
+    if not found:
+        return None if is_short(text, begin, final, _LONGEST_ELEMENT) else begin
+    return found.end() if found.group(1) else begin
 
 
 class CodeSpan:

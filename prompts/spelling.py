@@ -109,6 +109,17 @@ def talks(line: str) -> bool:
     return TALK.search(_SENTENCE.split(line)[-1]) is not None
 
 
+_DENIAL: Final = re.compile(
+    r"(?i)(?:\b(?:never|not|cannot|without)\b|n['’]t\b)[^.,:;!?…]{0,40}\Z"
+    r"|\b(?:instead of|rather than|examples?|syntax|formats?|such as|looks? like|e\.g\.)[^.,;!?…]{0,40}\Z"
+)
+
+
+def denies(line: str) -> bool:
+    """Whether the last words of a line say that what follows is not to be called, or is an example."""
+    return _DENIAL.search(line, max(0, len(line) - 80)) is not None
+
+
 CALL_TAG: Final = re.compile(r"(?i)<(?:tool|function)_(?:calls?|code)>|<\|tool_call>|<start_function_call>")
 CALL_TAG_END: Final = re.compile(r"(?i)</(?:tool|function)_(?:calls?|code)>|<tool_call\|>|<end_function_call>")
 RESULT_TAG_AFTER_CALL: Final = re.compile(r"(?i)</?(?:results?|outputs?|responses?|observations?)>")
@@ -122,6 +133,8 @@ THOUGHTS: Final = {
     "<|channel>": "<channel|>",
 }
 CHANNEL_NAME: Final = re.compile(r"[a-z]{0,20}(?:\n|\Z)")
+ANSWER_CHANNELS: Final = frozenset({"final", "answer", "response"})
+"""Channels that hold no thoughts."""
 
 DROPPED: Final = re.compile(
     r"</(?:think|thinking|thought)>|<channel\|>|<tool_response\|>|<tool\|>|<\|tool>|<\|think\|>|<\|\"\|>"
@@ -131,7 +144,9 @@ DROPPED: Final = re.compile(
 )
 """Marks that mean nothing where they stand, and are no text either."""
 
-MARK_MAY_COME: Final = re.compile(r"<[/|]?[\w\"|]{0,40}\Z")
+MARK_MAY_COME: Final = re.compile(r"<(?:[/|]?[\w\"|]{0,40}|!-?|(?:pre|code)\s[^<>\n]{0,80})\Z")
+QUOTING_TAG: Final = re.compile(r"(?i)<(?:(pre|code)(?:\s[^<>\n]{0,80})?>|!--)")
+"""What begins a quotation in HTML."""
 
 NONE: Final = re.compile(
     r"(?i)(?:none|null|nil|n/a|no|not|nothing|empty|-)(?:\b[^\n(]{0,80}|(?=\s)|\Z)[.!]?[ \t]*(?=\n|\Z|<end_of_turn>)"

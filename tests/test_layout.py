@@ -29,7 +29,7 @@ ORDER = """
     prompts/literals  prompts/progress  prompts/plain  prompts/stretch  prompts/quoting  prompts/outcomes
     prompts/bodies  prompts/behind  prompts/made_up  prompts/blocks  prompts/thoughts  prompts/said  prompts/quotes
     prompts/native_marks  prompts/native_bare  prompts/native_frames  prompts/native_texts
-    prompts/native_arguments  prompts/native_block  prompts/prompted  prompts/wording  prompts/writing
+    prompts/native_arguments  prompts/native_block  prompts/tags  prompts/prompted  prompts/wording  prompts/writing
     prompts/function_call  prompts/json_call  prompts/stubs  prompts/tool_code  prompts/pythonic
     prompts/native_reader  prompts/native_schema  prompts/native_writing  prompts/native_declaration  prompts/native
     prompts/gbnf  prompts/grammar_texts  prompts/grammar_numbers  prompts/merging  prompts/grammar_values

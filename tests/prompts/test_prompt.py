@@ -6,6 +6,7 @@ After a wanted change of wording, run this file as a script: it writes the texts
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,17 @@ def test_longer_conversation_extends_the_prompt_of_the_shorter(notation: str) ->
             assert prompt.startswith(what_stays(before, turns[:count], added)), (seed, count)
             assert prompt == written(notation, TOOLS, turns[: count + 1]).completion(), (seed, count)
             before = prompt
+
+
+@each_notation
+def test_results_are_written_in_the_order_of_the_calls(notation: str) -> None:
+    calls = tuple(ToolCall(name, "get_weather", {"city": name}) for name in "abc")
+    results = {name: ToolResult(name, "get_weather", f"it rains in {name}") for name in "abc"}
+    stray = ToolResult("x", "get_weather", "it rains in x")
+    for order in ("abc", "cab", "bca"):
+        turns = [user("Rain?"), model("", *calls), Turn("tool", (stray, *(results[name] for name in order)))]
+        shown = written(notation, TOOLS, turns).completion()
+        assert re.findall("rains in ([abcx])", shown) == list("abcx")
 
 
 @each_notation
