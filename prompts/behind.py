@@ -11,8 +11,15 @@ from gemmagraph.prompts.scan import TURN_ENDS, is_short, turn_end_at
 from gemmagraph.prompts.toolset import Toolset
 
 Behind: TypeAlias = Literal["open", "calls", "follow", "conditional", "dropped"]
-"""Nothing that belongs to the call; another call; an expression around it; a rest of the line that means nothing."""
+"""Nothing that belongs to the call; another call; words that take the call back or make it depend on something; a
+rest of the line that means nothing."""
 
+_DOUBT = re.compile(
+    r"(?i)\b(?:not|never|cannot|without|wrong|forbidden|dangerous|if|unless|or|would|should|might"
+    r"|nicht|niemals|falls|wenn|pas|jamais|si|nunca)\b|n['’]t\b|不|勿"
+)
+"""With these the rest of a line takes a call back, or makes it depend on something."""
+_LINE_END = re.compile(rf"[\n<]|{spelling.PREFIX.pattern.removeprefix('(?i)')}", re.IGNORECASE)
 _OBJECT = re.compile(r"\{\s{0,80}[\"']")
 _OBJECT_MAY_COME = re.compile(r"\{\s{0,80}")
 _LONGEST_LINE = 300
@@ -33,11 +40,14 @@ def behind_prefix(text: str, pos: int, final: bool, tools: Toolset, bad: bool) -
     after = gap.end() if gap else pos
     if not final and text[after:] == "/":
         return "open", pos
+    if not bad and after < len(text) and "\n" not in text[pos:after]:
+        taken_back = _is_taken_back(text, after, final)
+        if taken_back is None:
+            return "open", pos
+        if taken_back:
+            return "conditional", _line_end(text, after)
     if text.startswith(("#", "//"), after):  # a comment
         return "dropped", pos
-    named = NAME.match(text, after)
-    if named and named.group() == "if" and "\n" not in text[pos:after]:
-        return _conditional(text, pos, after, final)
     if bad and text[pos : pos + 1] in (",", ")", "]", "}"):
         return "dropped", pos
     left_over = spelling.LEFT_OVER.match(text, pos) if final or "\n" in text[pos : pos + 60] else None
@@ -59,6 +69,10 @@ def next_call(text: str, pos: int, final: bool, tools: Toolset) -> int | None:
         if not final and _OBJECT_MAY_COME.fullmatch(text, after):
             return None
         return after if _OBJECT.match(text, after) else -1
+    if text[after - 1 : after] == "`" and not (
+        after - 1 > pos and text[pos : after - 1].lstrip(" \t*_").startswith("`")
+    ):
+        return -1  # a code span, but the call before it stands in none
     begins = named and spelling.OPENING_BRACKET.match(text, named.end()) and tools.resolve(named.group())
     return after if begins else -1
 
@@ -78,9 +92,15 @@ def behind_call(
     return "text", pos
 
 
-def _conditional(text: str, pos: int, at: int, final: bool) -> tuple[Behind, int]:
-    """`if` stands behind a call: with an `else` in the same line it is an expression, else the text goes on."""
-    line, newline, _ = text[at : at + _LONGEST_LINE].partition("\n")
-    if not newline and is_short(text, at, final, _LONGEST_LINE):
-        return "open", pos
-    return ("conditional", at + len(line)) if " else " in line else ("calls", pos)
+def _is_taken_back(text: str, at: int, final: bool) -> bool | None:
+    """Whether the rest of the line says that the call is not meant, or only on a condition; None if more text is
+    needed. It ends where something else begins."""
+    line = text[at : _line_end(text, at)]
+    if at + len(line) == len(text) and is_short(text, at, final, _LONGEST_LINE):
+        return None
+    return _DOUBT.search(line) is not None
+
+
+def _line_end(text: str, at: int) -> int:
+    end = _LINE_END.search(text, at, at + _LONGEST_LINE)
+    return end.start() if end else min(len(text), at + _LONGEST_LINE)

@@ -67,6 +67,8 @@ class Block(Stretch):
         self._broken_tool: str | None = None
         self._kept = 0
         """Characters of the block up to where it broke."""
+        self._ticked = False
+        """Whether the call at hand follows another, in a code span."""
         self._same_line = False
         """Whether the last body ended in the line at hand."""
         self._below = False
@@ -161,9 +163,9 @@ class Block(Stretch):
             return "open", pos
         line = spelling.CODE_LINE.match(text, pos) if self._fence else None
         if line and line.end() - pos < 2000:
-            ends = line.end() < len(text) and (text[line.end()] == "\n" or text.startswith(TURN_ENDS, line.end()))
+            ends = line.end() < len(text) and (text[line.end()] in "\n;" or text.startswith(TURN_ENDS, line.end()))
             if ends or not final:
-                return "open", line.end() if ends else pos
+                return "open", line.end() + text.startswith(";", line.end()) if ends else pos
             return "open", len(text)
         return self._nothing(text, pos)
 
@@ -178,8 +180,11 @@ class Block(Stretch):
         mark = TURN_END.search(text, pos, end)
         end = mark.start() if mark else end
         known = self._tools.resolve(named.group().rstrip(":"))
-        if spelling.PREFIX.match(text, pos) or (not known and spelling.NONE.match(text, pos, end)):
-            return "calls", pos if spelling.PREFIX.match(text, pos) else end
+        if spelling.PREFIX.match(text, pos):
+            return "calls", pos
+        nothing = None if known else spelling.NONE.match(text, pos, end)
+        if nothing:
+            return "calls", nothing.end()
         if re.match(r"[ \t]*=(?!=)", text[named.end() : end]):
             self.outcomes.append(self._bodies.malformed(text[pos:end], known, "only the call itself may stand there"))
             return "calls", end
@@ -292,8 +297,8 @@ class Block(Stretch):
         """Behind a body that a prefix introduced."""
         bad = bool(self.outcomes) and isinstance(self.outcomes[-1], BadCall)
         found, after = behind_prefix(text, pos, final, self._tools, bad)
-        if found == "conditional":
-            last = self.outcomes.pop() if self.outcomes else None
+        if found == "conditional" and self.outcomes:
+            last = self.outcomes.pop()
             tool = last.name if isinstance(last, ToolCall) else None
             raw = self._parts[0] + text[pos:after]
             self.outcomes.append(self._bodies.malformed(raw, tool, "only the call itself may stand there"))
@@ -307,6 +312,8 @@ class Block(Stretch):
 
     def _rest_of_line(self, text: str, pos: int, final: bool) -> tuple[End, int]:
         """Behind a call in the middle of a text."""
+        if self._ticked and (pos < len(text) or final) and not text.startswith("`", pos):
+            return "text", pos
         return behind_call(text, pos, final, follows=self.kind == "follow")
 
     def _follow(self, text: str, pos: int, final: bool) -> tuple[End, int]:
@@ -316,6 +323,7 @@ class Block(Stretch):
             return "open", pos
         if after < 0:
             return "text", pos
+        self._ticked = text[after - 1 : after] == "`"
         self._step = self._head
         return "open", after
 

@@ -219,6 +219,9 @@ class Bodies(Outcomes):
         for wrapper in WRAPPERS:
             inner = item.get(wrapper)
             if isinstance(inner, dict | list) and wrapper not in self._tools:
+                if not inner and any(isinstance(other, str) for other in item.values()):
+                    yield NOT_A_CALL  # an answer in words
+                    return
                 yield from self._json(inner, raw, sure)
                 return
         yield self._json_call(item, raw, sure)

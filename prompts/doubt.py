@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from gemmagraph.prompts import spelling
-from gemmagraph.prompts.scan import KEY, TURN_END, is_short
+from gemmagraph.prompts.scan import KEY, TURN_END, Extent, is_short
 from gemmagraph.prompts.toolset import Toolset
 
 _KEY_BEFORE = re.compile(r"(\w{1,60})\s{0,4}=\s{0,4}\Z")
@@ -21,6 +21,9 @@ _MAY_CLOSE = {
     quote: re.compile(rf"{quote}[ \t]{{0,20}}(?:[)\]}}]|,[ \t]{{0,20}}{KEY.pattern})") for quote in ('"', "'")
 }
 """A quote that could close a text: in front of a closing bracket, or of a comma and a key (group 2)."""
+_CLOSES_LINE = {quote: re.compile(rf"{quote}[ \t]{{0,20}}[)\]}}]{{1,20}}[ \t\r,;]{{0,20}}\Z") for quote in ('"', "'")}
+"""The end of a line that closes a text and a call."""
+_ESCAPED = re.compile(r"\\.")
 _SEPARATOR = re.compile(r"[ \t)\]}`*_,;]*(?:(?:[-+•]|\d{1,3}[.)])[ \t*_]{1,20})?")
 _NAME_AND_BRACKET = re.compile(r"([^\W\d][\w.:/-]{0,199})[ \t]{0,20}\(")
 _OTHER = re.compile(
@@ -82,27 +85,66 @@ def rest_of_text(call: str, text: str, pos: int, final: bool, tools: Toolset) ->
     quote = call[-_LONGEST_TAIL:].rstrip(")]}, \t\r\n")[-1:]
     if quote not in _MAY_CLOSE:
         return pos
-    window = text[pos : pos + _LONGEST_LINE]
-    line, newline, _ = window.partition("\n")
-    if _another_begins(line, tools):
+    line, newline, _ = text[pos : pos + _LONGEST_LINE].partition("\n")
+    if _is_result(line):
         return pos
+    if newline and not line.strip(" \t\r"):
+        return _rest_below(text, pos + len(line) + 1, quote, final, pos, tools)
     other = _OTHER.search(line) if _IN_OTHERS.search(line) else None
     if is_short(text, pos, final, _LONGEST_LINE) and not (newline or other):
         return None
     line = line[: other.start()] if other else line
+    if _another_begins(line, quote, tools):
+        return pos
     closes = any(not found.group(2) or found.group(2) in tools.keys for found in _MAY_CLOSE[quote].finditer(line))
     if closes or ("\n" in call and line.rstrip(" \t\r,").endswith(quote)):
         return pos + len(line)
     return pos
 
 
-def _another_begins(line: str, tools: Toolset) -> bool:
-    """Whether the rest of a line begins with another call, or with a result that is made up."""
-    gap = _SEPARATOR.match(line)
-    at = gap.end() if gap else 0
+def _rest_below(text: str, pos: int, quote: str, final: bool, end: int, tools: Toolset) -> int | None:
+    """The same for the line that begins at `pos`; `end` if the text does not go on there."""
+    line, newline, _ = text[pos : pos + _LONGEST_LINE].partition("\n")
+    decoration = spelling.LINE_DECORATION.match(line)
+    at = decoration.end() if decoration else 0
+    if spelling.PREFIX.match(line, at) or line.startswith(("`", "~", "<"), at):
+        return end
+    if is_short(text, pos, final, _LONGEST_LINE) and not newline:
+        return None
+    closing = _CLOSES_LINE[quote].search(line)
+    odd = closing and _ESCAPED.sub("", line).count(quote) % 2
+    return pos + len(line) if odd and not _another_begins(line[at:], quote, tools) else end
+
+
+def _is_result(line: str) -> bool:
+    """Whether the rest of a line begins with a result that is made up."""
+    at = _behind_separator(line, 0)
+    return any(result.match(line, at) for result in (spelling.RESULT_LINE, spelling.RESULT_IN_LINE))
+
+
+def _another_begins(line: str, quote: str, tools: Toolset) -> bool:
+    """Whether the rest of a line begins with other calls; not if `quote` shows that they stand inside a text."""
+    at = _behind_separator(line, 0)
+    begun = False
+    while (bracket := _bracket_of_call(line, at, tools)) is not None:
+        state, end = Extent(tools.keys).feed(line, bracket, True)
+        if state != "closed":
+            return True
+        begun = True
+        at = _behind_separator(line, end)
+    return begun and not (line.startswith(quote, at) or _ESCAPED.sub("", line[at:]).count(quote) % 2)
+
+
+def _behind_separator(line: str, pos: int) -> int:
+    gap = _SEPARATOR.match(line, pos)
+    return gap.end() if gap else pos
+
+
+def _bracket_of_call(line: str, at: int, tools: Toolset) -> int | None:
+    """Where the bracket of the call stands that begins at `at`; None if none does."""
     if line.startswith(("{", "["), at):
-        return spelling.BODY_START.match(line, at) is not None
+        return at if spelling.BODY_START.match(line, at) else None
     named = _NAME_AND_BRACKET.match(line, at)
     if named and ("," in line[:at] or ";" in line[:at] or tools.resolve(named.group(1))):
-        return True
-    return any(result.match(line, at) for result in (spelling.RESULT_LINE, spelling.RESULT_IN_LINE))
+        return named.end() - 1
+    return None

@@ -22,11 +22,14 @@ _IN_PATHS = re.compile(r"\\[^\\/'\"u\n]")
 _PATH = re.compile(
     r"(?:(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))[A-Za-z]:"
     r"|(?:\A|(?<=[ \t\n])|(?<=\\[nrt]))\.\.?"
-    r"|\A\\\\[A-Za-z0-9_][A-Za-z0-9_.-]*)"
-    r"\\(?![\\'\"]|u[0-9a-fA-F]{4}|[nrt](?![a-z]))"
+    r")\\(?![\\'\"]|u[0-9a-fA-F]{4}|[nrt](?![a-z]))"
+    r"|\\\\[A-Za-z0-9_][A-Za-z0-9_-]*(?=\\[nrt][a-z])"
+    r"|(?<!\\)\\[A-Z][A-Za-z0-9_.-]*(?=\\[nrt][a-z])"
+    r"|(?<!\\)(?=\\r[a-z])"
+    r"|\A[A-Za-z0-9_.~$%-]*(?=(?:\\[A-Za-z0-9_.-]+)+\.[A-Za-z0-9]{1,5}\Z)"
 )
-"""The start of a Windows path whose backslashes are not doubled: `C:\new`, `..\temp`, `\\server\new`; but `Q:\nWhat`
-is text and a new line."""
+r"""The start of a Windows path of which not all backslashes are doubled: `C:\new`, `..\temp`, `C:\\temp\new`,
+`HKLM\Software\new`, `src\test\new.py`. But `Q:\nWhat` is text and a new line."""
 
 
 def is_half_escaped(body: str, python: bool) -> bool:
@@ -40,7 +43,7 @@ def is_half_escaped(body: str, python: bool) -> bool:
         read = _python_escape(found) if python else _json_escape(found)
         if read == written:
             meant = True
-        elif _NEVER_MEANT.fullmatch(written) or (found.start() > begin and _IN_PATHS.match(written)):
+        elif _NEVER_MEANT.fullmatch(written) or (found.start() >= begin and _IN_PATHS.match(written)):
             return True
         else:
             control |= read < " " and written not in _WHITE

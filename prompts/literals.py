@@ -140,7 +140,7 @@ class Literals:
                 item: object = frames.pop().value()
                 pos += 1
             else:
-                item, pos = self._scalar(pos)
+                item, pos = self._scalar(pos, bool(frames) and frames[-1].closer in "]}")
             while frames:
                 frame = frames[-1]
                 self._add(frame, item)
@@ -224,10 +224,10 @@ class Literals:
         found = KEY.match(self.text, pos)
         return found is not None and found.group(2) in self._keys
 
-    def _scalar(self, pos: int) -> tuple[object, int]:
+    def _scalar(self, pos: int, in_list: bool = False) -> tuple[object, int]:
         string = _STRING.match(self.text, pos)
         if string:
-            return self._text(string)
+            return self._text(string, in_list)
         number = _NUMBER.match(self.text, pos)
         if number:
             after = self.text[number.end() : number.end() + 1]
@@ -244,8 +244,9 @@ class Literals:
             raise Unreadable(f"{_shown(word.group())} is not quoted")
         raise Unreadable(f"{_shown(self.text[pos : pos + 20])} is not a value")
 
-    def _text(self, opened: re.Match[str]) -> tuple[str, int]:
-        """The string that begins there, joined with those that follow it as Python joins them."""
+    def _text(self, opened: re.Match[str], in_list: bool) -> tuple[str, int]:
+        """The string that begins there, joined with those that follow it as Python joins them; in a list or object,
+        where a comma may be missing as well, they must not follow."""
         whole: list[str] = []
         found: re.Match[str] | None = opened
         end = opened.start()
@@ -254,7 +255,7 @@ class Literals:
             whole.append(piece)
             pos = self.gap(end)
             found = _STRING.match(self.text, pos) if self._python and not self.known_key(pos) else None
-            if found and "\n" not in self.text[end:pos]:  # also how an unescaped quote looks
+            if found and (in_list or "\n" not in self.text[end:pos]):  # also how an unescaped quote looks
                 quote = opened.group(2)[0]
                 raise Unclear(f"two texts stand side by side; a quote inside a text must be written as \\{quote}")
         return "".join(whole), end
@@ -278,7 +279,7 @@ class Literals:
             python = self._python or quote != '"'
             if is_half_escaped(body, python):
                 written = _shown(self.text[opened.start() : end])
-                raise Unreadable(f"the backslashes in {written} must be doubled")
+                raise Unreadable(f"the backslashes in {written} must be doubled; a line break is \\u000a there")
             body = unescaped(body, python)
         if _LONE_SURROGATE.search(body):
             raise Unreadable("a text holds half a character (a lone surrogate)")

@@ -13,29 +13,42 @@ from gemmagraph.prompts.scan import is_short
 
 _LONGEST_LINE: Final = 120
 """Characters of a line that are waited for."""
+_LEAD = r"(?:[^\w\s<>\[({`\"'*_]{1,3}[ \t])?(?:(?:ok|okay|great|good|perfect|alright|so|now|well)[,!.:]?[ \t]{1,3})?"
 _WHO = (
     r"(?:the[ \t]{1,4})?(?:(?:function|tool|api|command|system|program|code)(?:['’]s)?[ \t_-]{0,2})?"
     r"(?:call(?:['’]s)?[ \t_-]{0,2})?"
 )
-_WHAT = r"(?:results?|outputs?|observations?|responses?|errors?|return(?:s|ed|[ _-]values?)?)"
+_WHAT = (
+    r"(?:results?|outputs?|observations?|responses?|errors?|return(?:s|ed|[ _-]values?)?"
+    r"|ergebnis(?:se)?|ausgabe|r[ée]sultats?|sortie|resultados?|salida|sa[íi]da|risultat[oi]|результат|вывод"
+    r"|结果|输出|結果|出力|결과|출력)"
+)
+_OF_WHAT = r"(?:[ \t](?:of|from|for|in)\b[^\n:：=]{0,40}|[ \t]?\([^\n)]{0,40}\))?[*_`]{0,3}[ \t]{0,4}"
+_SAYS = r"(?:returned|responded|gave|produced|printed|(?:returns|outputs|gives)(?=[ \t]{0,4}[:：\"'\d]))\b"
 _RESULT = re.compile(
-    rf"(?i)[\[(]?[*_`]{{0,3}}(?:{_WHO}{_WHAT}\b[^\n:：=]{{0,40}}(?:[:：=]|\b(?:is|was|are|were|shows?|says?)\b)"
+    rf"(?i){_LEAD}(?:[\[(]?[*_`]{{0,3}}{_WHO}{_WHAT}(?!\w){_OF_WHAT}(?:[:：=]|\b(?:is|was|are|were|shows?|says?)\b)"
     r"|(?:the[ \t]{1,4})?(?:tool|function|call|command|api|system|it|this|that|which)[ \t](?:call[ \t])?(?:has[ \t])?"
-    r"(?:return(?:s|ed)|respond(?:s|ed)|gives|gave|produced|printed|outputs?)\b"
-    r"|invoking tool `[^`\n]{1,80}` produced:"
-    r"|(?:user|human|model|assistant|system|developer|tool|function)[\])]?[*_`]{0,3}[ \t]{0,4}[:：])"
-    r"|(?:=>|->|→|⇒|>>>)"
+    rf"{_SAYS}"
+    r"|(?:assuming|suppos(?:e|ing)|imagine|let(?:['’]s| us) (?:say|assume|suppose))\b"
+    r"|invoking tool `[^`\n]{1,80}` produced:|traceback \(most recent call"
+    r"|(?:user|human|model|assistant|system|developer)[\])]?[*_`]{0,3}[ \t]{0,4}[:：])"
+    r"|(?:=>|->|→|⇒|>>>)(?![ \t*_`]{0,8}(?:function|func|tool)|[ \t]{0,4}<)"
 )
 """`Result: 12`, `**Tool output:** 12`, `[Tool result: 12]`, `The tool returned 12`, `User: yes`, `=> 12`."""
-_TURN = re.compile(r"(?:user|model|assistant|system|tool|developer)[ \t\r]{0,8}")
-"""A line that is the name of a role, as it stands behind the mark of a turn that a server has taken out."""
+_WHOLE = re.compile(
+    rf"(?i)(?:user|model|assistant|system|tool|developer|[\[(]?{_WHO}{_WHAT}[\])]?)[*_`]{{0,3}}[ \t\r]{{0,8}}"
+)
+"""A line that is the name of a role, as it stands behind the mark of a turn that a server has taken out, or that is
+the heading of a result."""
+_DATE = r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6},?[ \t][^\n]{0,30}\d"
 _VALUE = re.compile(
-    r"(?i)(?:[-+]?\d[\d.,:/%°-]{0,40}[ \t]?[a-z°%/]{0,8}|\"[^\"]{0,100}\"|'[^']{0,100}'|\[[-\d][^\[\]()]{0,100}\]"
-    r"|true|false|none|null)[.!]?[ \t\r]{0,8}"
+    r"(?i)(?:>[ \t]?)?[*_`]{0,3}(?!\d{1,3}[.)])(?:[-+]?\d[\dt.,:/% \t°-]{0,40}[a-z°%/]{0,8}"
+    rf"|\"[^\"]{{0,100}}\"|'[^']{{0,100}}'|\[[-\d][^\[\]()]{{0,100}}\]|true|false|none|null|{_DATE})"
+    r"[*_`.!]{0,4}[ \t\r]{0,8}"
 )
 """A line that is a value and nothing else."""
-_BEHIND = re.compile(r"[:：=][ \t]{0,8}[^ \t\r]")
-"""In the line of the call: `now(): 12`."""
+_BEHIND = re.compile(r"(?i)[:：=][ \t]{0,8}(?:[-+]?\d|[\"'{\[]|(?:true|false|none|null)\b)|[{\[]")
+"""In the line of the call: `now(): 12`, `now() {"time": 12}`."""
 
 
 def is_made_up(text: str, pos: int, final: bool, directly: bool, same_line: bool = False) -> bool | None:
@@ -49,9 +62,11 @@ def is_made_up(text: str, pos: int, final: bool, directly: bool, same_line: bool
         same_line: whether the call ends in the same line.
     """
     line, newline, _ = text[pos : pos + _LONGEST_LINE].partition("\n")
-    if not newline and is_short(text, pos, final, _LONGEST_LINE):
+    before_mark, mark, _ = line.partition("<") if same_line else (line, "", "")
+    if not newline and not mark and is_short(text, pos, final, _LONGEST_LINE):
         return None
+    line = before_mark
     if _RESULT.match(line) or (same_line and _BEHIND.match(line)):
         return True
-    whole = newline or pos + len(line) == len(text)
-    return bool(whole and (_TURN.fullmatch(line) or (directly and _VALUE.fullmatch(line))))
+    whole = newline or mark or pos + len(line) == len(text)
+    return bool(whole and (_WHOLE.fullmatch(line) or (directly and _VALUE.fullmatch(line))))

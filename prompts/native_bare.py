@@ -18,6 +18,7 @@ CONSTANTS: Final = {"true": True, "false": False, "null": None, "True": True, "F
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _WORD = r"""[^\s,:={}\[\]()<"']{1,80}"""
 _NEXT_KEY = re.compile(rf",\s*({_WORD})\s{{0,20}}[:=]")
+_KEY_INSIDE = re.compile(rf"\s({_WORD})[:=]")
 KEY_AT_END: Final = re.compile(rf",\s{{0,20}}({_WORD})\s{{0,20}}[:=]\s{{0,20}}\Z")
 """A further argument seems to begin at the end of a text."""
 _QUOTED = re.compile(r"""(["'])([^"'\\]*)\1""")
@@ -85,6 +86,10 @@ def split(key: str, text: str, declared: frozenset[str], given: Iterable[str], q
         pieces.append((key, text[begin : found.start()]))
         key, begin = name, found.end()
     pieces.append((key, text[begin:]))
+    for _, value in pieces[bool(quoted == 1) :]:
+        glued = next((word for word in _KEY_INSIDE.findall(value) if word in declared and word not in seen), None)
+        if glued:
+            raise Unreadable(f"{NOT_CLEAR}: {glued[:40]!r} may be an argument or a part of it")
     if quoted == -1:
         if len(pieces) > 1:
             raise Unreadable(NOT_CLEAR)

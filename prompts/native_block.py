@@ -56,12 +56,9 @@ class NativeBlock(Stretch):
         opened: the opening mark; "" where it is missing.
         trust: "weak" if the sentence in front of it talks about calls: then it is one only if its line ends with it;
             "none" if it says that this is not to be called.
-        unquote: if a quote stands in front of it: what would close that. If it does, this is only quoted.
     """
 
-    def __init__(
-        self, marks: Marks, bodies: Bodies, tools: Toolset, opened: str, trust: Trust = "full", unquote: str = ""
-    ) -> None:
+    def __init__(self, marks: Marks, bodies: Bodies, tools: Toolset, opened: str, trust: Trust = "full") -> None:
         super().__init__(opened, "", self._head, tools)
         self.outcomes: list[Outcome] = []
         self.again = ""
@@ -69,7 +66,6 @@ class NativeBlock(Stretch):
         self._marks = marks
         self._bodies = bodies
         self._trust = trust
-        self._unquote = unquote
         self._name = self._reason = ""
         self._known: str | None = None
         """The tool that is meant, if there is one."""
@@ -97,6 +93,8 @@ class NativeBlock(Stretch):
 
     def _head(self, text: str, pos: int, final: bool) -> tuple[End, int]:
         """The name of the tool, up to its bracket."""
+        if text.startswith(self._marks.call, pos):  # twice
+            return "open", pos + len(self._marks.call)
         plain = _PLAIN_HEAD.match(text, pos)
         if plain and plain.group(1) in self._tools:
             self._name = plain.group(1)
@@ -123,7 +121,7 @@ class NativeBlock(Stretch):
         if mark == self._marks.call_end and name and (sure or self._tools.resolve(name)):
             self._from = len(self._given)
             self.outcomes += self._bodies.bare_name(text[at:end], name)
-            return self._finish(after + len(mark))
+            return self._finish(after + len(mark), True)
         if (after == len(text) or mark not in ("", self._marks.quote)) and sure and text[pos:after].strip():
             self._add_unterminated(text[pos:after])
             return "calls", after
@@ -164,7 +162,7 @@ class NativeBlock(Stretch):
         written = self._written(text[pos:after])
         if state == "mark":
             self._take(written, True)
-            return self._finish(after + len(self._marks.call_end))
+            return self._finish(after + len(self._marks.call_end), True)
         if state == "earlier":
             self._take_earlier(written)
         else:
@@ -204,7 +202,7 @@ class NativeBlock(Stretch):
         """Behind the last bracket of a call."""
         if text.startswith(self._marks.call_end, pos):
             self._take(self._written(), True)
-            return self._finish(pos + len(self._marks.call_end))
+            return self._finish(pos + len(self._marks.call_end), True)
         gap = _SPACE.match(text, pos)
         after = gap.end() if gap else pos
         if is_short(text, pos, final, 160) and (
@@ -220,7 +218,7 @@ class NativeBlock(Stretch):
             self._bodies.repaired |= extra is not None or mark != ends
             self._take(self._written(), mark == ends)
             after = extra.end() if extra else after
-            return self._finish(after + len(ends)) if mark == ends else ("calls", after)
+            return self._finish(after + len(ends), True) if mark == ends else ("calls", after)
         following = _NEXT.match(text, pos)
         if following:
             self._take(self._written(), False)
@@ -239,7 +237,7 @@ class NativeBlock(Stretch):
             return self._break("something stands behind its last bracket", pos)
         self._take(self._written(), False)
         self._bodies.repaired = True
-        return self._finish(pos)
+        return self._finish(pos, False)
 
     def _goes_on(self, text: str, pos: int, after: int) -> bool:
         """Whether what stands at `after`, behind the bracket that ends at `pos`, still belongs to the call."""
@@ -249,9 +247,9 @@ class NativeBlock(Stretch):
         key = _KEY.match(text, after)
         return key is not None and ("\n" not in text[pos:after] or key.group(1) in self._tools.keys)
 
-    def _finish(self, after: int) -> tuple[End, int]:
-        """Behind the closing mark, or where it is missing."""
-        if not self._is_doubtful:
+    def _finish(self, after: int, marked: bool) -> tuple[End, int]:
+        """Behind the closing mark, or where it is missing. With it a call without its opening mark is one too."""
+        if not self._is_doubtful or (marked and not self._given[0]):
             return "calls", after
         self._step = self._rest_of_line
         return "open", after
@@ -259,15 +257,9 @@ class NativeBlock(Stretch):
     @property
     def _is_doubtful(self) -> bool:
         """Whether what stands around it decides if it is a call."""
-        return self._trust != "full" or bool(self._unquote)
+        return self._trust != "full"
 
     def _rest_of_line(self, text: str, pos: int, final: bool) -> tuple[End, int]:
-        if self._unquote and pos == len(text) and not final:
-            return "open", pos
-        if self._unquote and text.startswith(self._unquote, pos):
-            return "text", pos
-        if self._trust == "full":
-            return "calls", pos
         return behind_call(text, pos, final, follows=False)
 
     def _break(self, reason: str, pos: int) -> tuple[End, int]:
@@ -284,7 +276,7 @@ class NativeBlock(Stretch):
         self._add_malformed(self._written(text[pos : found.start()]), self._reason)
         if found.group() != self._marks.call_end:
             return "calls", found.start()
-        return self._finish(found.end())
+        return self._finish(found.end(), True)
 
     def _add_malformed(self, written: str, reason: str) -> None:
         self.outcomes.append(self._bodies.malformed(written.strip(), self._name or None, reason))

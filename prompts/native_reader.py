@@ -11,11 +11,13 @@ cut or had to be put right, a thought is never closed, marks were dropped, somet
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from gemmagraph.prompts import spelling
 from gemmagraph.prompts.arguments import WriteCall
 from gemmagraph.prompts.blocks import Kind
+from gemmagraph.prompts.bodies import may_start_body
 from gemmagraph.prompts.messages import Reply, StopReason
 from gemmagraph.prompts.native_marks import BY_OPENING, Marks
 from gemmagraph.prompts.notation import ReadEvent
@@ -24,6 +26,7 @@ from gemmagraph.prompts.prompted import PromptedReader
 from gemmagraph.prompts.spelling import Sure
 from gemmagraph.prompts.toolset import Toolset
 
+_DATA_FENCE = re.compile(spelling.RESULT_FENCE_DIRECTLY.pattern + "|json|")
 _HALF_MARK = r"(?:\|?tool_call>|start_function_call>)\s{0,3}"
 _CALL = re.compile(
     rf"[ \t]{{0,80}}({_HALF_MARK})?call\s{{0,3}}:\s{{0,3}}([^\W\d][\w.:/-]{{0,199}})[ \t]{{0,20}}(?=\{{)"
@@ -47,6 +50,8 @@ class NativeReader(PromptedReader):
     def __init__(self, marks: Marks, tools: Toolset, write_call: WriteCall, thought: bool = False) -> None:
         super().__init__(tools, write_call, "declared", thought)
         self._marks = marks
+        self._tagged = False
+        """Whether a tag of another family stands directly in front."""
 
     def close(self, stop: StopReason = "stop") -> tuple[Sequence[ReadEvent], Reply]:
         self._run(self._held, True)
@@ -67,7 +72,8 @@ class NativeReader(PromptedReader):
         if call and self._tools.resolve(call.group(2)):
             self._line_so_far = self._before = ""
             self._bodies.repaired = True
-            self._open_native(self._marks, "")
+            self._open_native(self._marks, "", "full" if self._tagged else "weak")
+            self._tagged = False
             return max(pos, call.end(1))
         return super()._line(text, pos, final)
 
@@ -78,7 +84,7 @@ class NativeReader(PromptedReader):
         tag = _OTHER_TAG.match(text, at)
         if not tag or self._before not in ("", "."):
             return super()._mark(text, at, final)
-        self._said.changed = True
+        self._said.changed = self._tagged = True
         self._mode = self._line
         return tag.end()
 
@@ -92,11 +98,18 @@ class NativeReader(PromptedReader):
         return super()._behind_call(text, pos, final)
 
     def _line_body(self, text: str, pos: int, at: int, quoted: int, final: bool) -> int:
+        if self._said.nothing_since_call and text[at : at + 1] in ("{", "["):  # bare data is never a call
+            data = may_start_body(text, at, final)
+            if data is None:
+                return pos
+            if data:
+                return self._end(text)
         return self._line_text(text, pos, quoted, final)
 
-    def _result_fences(self) -> Set[str]:
-        found = super()._result_fences()
-        return found | {"", "json"} if self._said.nothing_since_call else found
+    @property
+    def _result_fence(self) -> re.Pattern[str]:
+        found = super()._result_fence
+        return _DATA_FENCE if found is spelling.RESULT_FENCE_DIRECTLY else found
 
     def _open(self, kind: Kind, sure: Sure, opened: str, fence: str = "") -> None:
         if kind == "fence" and sure != "yes":

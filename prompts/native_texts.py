@@ -219,12 +219,14 @@ class NativeTexts(NativeFrames):
     def _unquoted(self, body: str) -> str:
         if self._odd and is_doubtful(body, self._quote, self._declared):
             raise Unreadable(f"a quote inside the text {body[:30]!r} must be written as \\{self._quote}")
+        if body.startswith(self._marks.quote) or body.endswith(self._marks.quote):
+            raise Unreadable("a text stands between quotes and delimiters")
         self.repaired |= self._odd or (self._quote == "'" and not self.is_round)
         if "\\" not in body:
             return body
         python = self.is_round or self._quote == "'"
         if is_half_escaped(body, python):
-            raise Unreadable(f"the backslashes in {body[:30]!r} must be doubled")
+            raise Unreadable(f"the backslashes in {body[:30]!r} must be doubled; a line break is \\u000a there")
         return unescaped(body, python)
 
     def _word(self, text: str, pos: int, final: bool) -> tuple[State, int]:

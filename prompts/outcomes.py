@@ -22,6 +22,7 @@ NO_CALL: Final = object()
 
 _NO_TOOL = frozenset({"none", "null", "n/a", "no_tool", "no_function"})
 _LONGEST_MESSAGE = 240
+_ESCAPED_END = re.compile(r"""\\["'][ \t]{0,8}[)\]}]""")
 _CALLED = re.compile(
     spelling.NAME_AND_BRACKET.pattern
     + r"""|["'](?:function_|tool_)?name["']\s{0,8}:\s{0,8}["']([\w.:/-]{1,100})["']"""
@@ -44,7 +45,10 @@ class Outcomes:
 
     def unterminated(self, raw: str, tool: str | None) -> BadCall:
         """A call that was cut before its end."""
-        return self._bad("unterminated", tool, "The call was cut off before its end", raw)
+        what = "The call was cut off before its end"
+        if _ESCAPED_END.search(raw):
+            what += ", or a backslash that is not doubled stands in front of the quote that closes a text"
+        return self._bad("unterminated", tool, what, raw)
 
     def malformed(self, raw: str, name: str | None, reason: str) -> BadCall:
         """A call that cannot be read, and why."""

@@ -7,6 +7,7 @@ quotes) is text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
@@ -15,6 +16,7 @@ from gemmagraph.prompts.arguments import WriteCall
 from gemmagraph.prompts.behind import behind_prefix
 from gemmagraph.prompts.blocks import Block, Kind
 from gemmagraph.prompts.bodies import Bodies, may_start_body
+from gemmagraph.prompts.doubt import rest_of_text
 from gemmagraph.prompts.made_up import is_made_up
 from gemmagraph.prompts.messages import Reply, StopReason
 from gemmagraph.prompts.native_block import NativeBlock, Trust
@@ -27,9 +29,9 @@ from gemmagraph.prompts.stretch import End
 from gemmagraph.prompts.tags import SENTENCE_ENDS, Tags
 from gemmagraph.prompts.toolset import Toolset
 
+_BLANK: Final = re.compile(r"[\s\ufeff]*")
 _MOST_SPACES: Final = 80
 """Between a call and what follows in its line."""
-_QUOTES: Final = {'"': '"', "'": "'", "“": "”", "„": "“", "‘": "’", "«": "»", "「": "」"}
 
 
 class PromptedReader(Tags):
@@ -104,7 +106,13 @@ class PromptedReader(Tags):
 
     def _start(self, text: str, pos: int, final: bool) -> int:
         """At the start of the reply, where a body needs no introducer."""
-        pos += len(text[pos:]) - len(text[pos:].lstrip())
+        blank = _BLANK.match(text, pos)
+        pos = blank.end() if blank else pos
+        if not final and "tool_code\n".startswith(text[pos:]):
+            return pos
+        if text.startswith("tool_code\n", pos):  # its marks were lost
+            self._open("fence", "yes", "tool_code\n", "```")
+            return pos + len("tool_code\n")
         if pos == len(text):
             self._mode = self._line if final else self._start
             return pos
@@ -162,6 +170,12 @@ class PromptedReader(Tags):
             return pos
         if rest[:1] not in ("", "\n") or (whole and (rest.strip() or not final)):
             return None
+        rest_end = rest_of_text(text[pos:end], text, end, final, self._tools)
+        if rest_end is None:
+            self._waits = calls.moved(-pos)
+            return pos
+        if rest_end > end:
+            return None
         if text[pos] == "F":
             behind, end = behind_prefix(text, end, final, self._tools, bad=False)
             if behind != "calls":
@@ -202,7 +216,7 @@ class PromptedReader(Tags):
         found = spelling.SPECIAL.search(text, pos)
         if found and found.start() == pos and self._in_word and found.group()[0].isalpha():
             found = spelling.SPECIAL.search(text, pos + 1)
-        if not found:
+        if not found or (found.group() == "`" and not final and self._prefix_may_come(text, pos, found.start())):
             return self._plain(text, pos, final)
         at = found.start()
         self._pass(text[pos:at])
@@ -222,6 +236,11 @@ class PromptedReader(Tags):
             self._open("prefix" if ended else "sentence", "yes" if ended else "declared", found.group())
         return found.end()
 
+    def _prefix_may_come(self, text: str, pos: int, at: int) -> bool:
+        """Whether the backtick at `at` could stand between the words of a prefix and its colon."""
+        partial = spelling.PREFIX_MAY_COME.search(text, max(pos, len(text) - 40))
+        return partial is not None and partial.start() < at and not (partial.start() == pos and self._in_word)
+
     def _plain(self, text: str, pos: int, final: bool) -> int:
         """Text without anything special, but for the start of a word that may become so."""
         end = len(text)
@@ -233,8 +252,7 @@ class PromptedReader(Tags):
         return end
 
     def _open_native(self, marks: Marks, opened: str, trust: Trust = "full") -> None:
-        unquote = _QUOTES.get(self._line_so_far[-1:], "")
-        self._block = NativeBlock(marks, self._bodies, self._tools, opened, trust, unquote)
+        self._block = NativeBlock(marks, self._bodies, self._tools, opened, trust)
         self._mode = self._in_block
 
     def _open(self, kind: Kind, sure: Sure, opened: str, fence: str = "") -> None:
@@ -281,7 +299,10 @@ class PromptedReader(Tags):
             return False
         if self._said.nothing_since_call and isinstance(block, Block) and block.kind == "fence":
             return True
-        return end == "text" and given.strip()[:1] == "{" and given.rstrip()[-1:] == "}"
+        data = given.strip()
+        if data[:1] == "[" and data[-1:] == "]" and self._said.nothing_since_call:
+            return end == "text"
+        return end == "text" and data[:1] == "{" and data[-1:] == "}"
 
     def _behind_call(self, text: str, pos: int, final: bool) -> int:
         """In the line of a call, where a model may begin to make up its result."""

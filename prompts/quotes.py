@@ -5,7 +5,8 @@ Where calls may stand is in `prompted`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+import re
+from collections.abc import Callable
 
 from gemmagraph.prompts import spelling
 from gemmagraph.prompts.blocks import Kind
@@ -57,7 +58,7 @@ class Quotes:
         self._said.say(text)
         self._line_so_far = (self._line_so_far + text)[-200:]
         self._long_run = False
-        self._in_word = text[-1].isalnum() or text[-1] == "_"
+        self._in_word = text[-1].isascii() and (text[-1].isalnum() or text[-1] == "_")
         shown = text.rstrip(" \t*_")
         if shown:
             self._before = shown[-1]
@@ -139,7 +140,7 @@ class Quotes:
             self._span = CodeSpan(fence)
             self._mode = self._in_span
             return at + len(fence)
-        if fence.word in self._result_fences():
+        if self._result_fence.fullmatch(fence.word):
             return self._end(text)
         if fence.may_call and fence.word in spelling.FENCES:
             self._open("fence", spelling.FENCES[fence.word], text[pos : fence.end], fence.marks)
@@ -147,11 +148,12 @@ class Quotes:
             self._quote(text[pos : fence.end], fence.marks)
         return fence.end
 
-    def _result_fences(self) -> Set[str]:
-        """The words behind fences in which the result of a call would stand."""
+    @property
+    def _result_fence(self) -> re.Pattern[str]:
+        """The word behind a fence in which the result of a call would stand."""
         if self._said.nothing_since_call:
-            return spelling.RESULT_FENCES_DIRECTLY
-        return spelling.RESULT_FENCES_AFTER_CALL if self._said.any_calls else spelling.RESULT_FENCES
+            return spelling.RESULT_FENCE_DIRECTLY
+        return spelling.RESULT_FENCE_AFTER_CALL if self._said.any_calls else spelling.RESULT_FENCE
 
     def _quote(self, opened: str, fence: str) -> None:
         """Goes on in a fence that only quotes."""

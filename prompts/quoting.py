@@ -17,7 +17,8 @@ LONGEST_RUN = 8
 _MAX_INFO = 100
 """Characters a fence's first line is waited for; with more it is no fence."""
 
-_LONGEST_ELEMENT = 2000
+_QUOTATION_MARKS = ("“”", "„“", "‘’", "«»", "»«", "‹›", "「」", "『』")
+_LONGEST_ELEMENT = 8000
 """Characters in which an element of HTML has to be closed."""
 
 SpanEnd: TypeAlias = Literal["open", "closed", "never"]
@@ -77,6 +78,16 @@ def fence_line(text: str, at: int, final: bool) -> FenceLine | str | None:
     stop = newline if newline >= 0 else len(text)
     words = text[end:stop].split()
     return FenceLine(text[at:end], words[0].lower() if words else "", min(stop + 1, len(text)), newline < 0)
+
+
+def is_quoting(line: str) -> bool:
+    """Whether a quotation is open at the end of a line so far."""
+    if line.count('"') % 2 or line.endswith("'"):
+        return True
+    german = "„" in line
+    return any(
+        line.count(pair[0]) > line.count(pair[1]) for pair in _QUOTATION_MARKS if not (german and pair == "“”")
+    )
 
 
 def element_end(text: str, opened: re.Match[str], final: bool) -> int | None:

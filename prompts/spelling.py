@@ -15,24 +15,24 @@ Sure: TypeAlias = Literal["yes", "whole", "lists", "declared"]
 reply or a fence; what looks like a call is one. "declared": only a call to a declared tool is one. "lists": the same,
 but a list of calls with named arguments is one whatever it calls."""
 
-PREFIX: Final = re.compile(r"(?i)(?:function|func|tool)[ _-]?calls?[*_` \t]{0,8}[:：]")
+PREFIX: Final = re.compile(r"(?i)(?:function|func|tool)(?:[ _-]|\\_)?calls?(?:[ \t]?#?\d{1,2})?[*_` \t]{0,8}[:：]")
 """`FUNCTION_CALL:`, `Function Calls:`, `**Tool call**:` …"""
 
 BACKTICKED_PREFIX: Final = re.compile(f"`{PREFIX.pattern.removeprefix('(?i)')}`", re.IGNORECASE)
 
 PREFIX_MAY_COME: Final = re.compile(
-    r"(?i)(?<!\w)(?:"
+    r"(?i)(?<![A-Za-z0-9_])(?:"
     r"f(?:u(?:n(?:c(?:t(?:i(?:o(?:n)?)?)?)?)?)?)?"
     r"|t(?:o(?:o(?:l)?)?)?"
-    r"|(?:function|func|tool)[ _-]?(?:c(?:a(?:l(?:ls?)?)?)?)?"
-    r"|(?:function|func|tool)[ _-]?calls?[*_` \t]{1,8}"
+    r"|(?:function|func|tool)(?:[ _-]|\\_?)?(?:c(?:a(?:l(?:ls?)?)?)?)?"
+    r"|(?:function|func|tool)(?:[ _-]|\\_)?calls?(?:[ \t]?#?\d{0,2})?[*_` \t]{0,8}"
     r")\Z"
 )
 
-MAY_MATTER: Final = re.compile(r"(?i)[\n`<]|(?<!\w)[ft]")
+MAY_MATTER: Final = re.compile(r"(?i)[\n`<]|(?<![A-Za-z0-9_])[ft]")
 """Text inside a line in which this finds nothing is only text, and so is the start of what follows it."""
 
-SPECIAL: Final = re.compile(r"(?i)[\n`<]|(?<!\w)" + PREFIX.pattern.removeprefix("(?i)"))
+SPECIAL: Final = re.compile(r"(?i)[\n`<]|(?<![A-Za-z0-9_])" + PREFIX.pattern.removeprefix("(?i)"))
 """What can end plain text inside a line."""
 
 RESULT_LINE: Final = re.compile(
@@ -48,8 +48,9 @@ LINE_DECORATION: Final = re.compile(r"[ \t]{0,80}(?:(?:[-*+•]|\d{1,3}[.)])[ \t
 LINE_MAY_GO_ON: Final = re.compile(
     r"(?i)[ \t]{0,80}(?:(?:[-*+•]|\d{1,3}[.)]?)[ \t]{0,20})?[*_#]{0,6}[ \t]{0,20}"
     r"(?:f(?:u(?:n(?:c(?:t(?:i(?:o(?:n)?)?)?)?)?)?)?|t(?:o(?:o(?:l)?)?)?"
-    r"|(?:function|func|tool)[ _-]?[a-z]{0,9}(?:_[a-z]{0,9})?[*_` \t]{0,8}"
-    r"|`(?:f[a-z]{0,7}|func[a-z]{0,4}|t|too?|(?:function|func|tool)[ _-]?[a-z]{0,5}[*_` \t]{0,8}[:：]?)"
+    r"|(?:function|func|tool)(?:[ _-]|\\_?)?[a-z]{0,9}(?:_[a-z]{0,9})?(?:[ \t]?#?\d{0,2})?[*_` \t]{0,8}"
+    r"|`(?:f[a-z]{0,7}|func[a-z]{0,4}|t|too?"
+    r"|(?:function|func|tool)(?:[ _-]|\\_?)?[a-z]{0,5}(?:[ \t]?#?\d{0,2})?[*_` \t]{0,8}[:：]?)"
     r"|[`~]{1,8})?"
 )
 """The start of a line that could still become a prefix, a result line or a fence."""
@@ -86,15 +87,13 @@ FENCES: Final[dict[str, Sure]] = {
 }
 """The word behind a fence: how sure it is that what it holds is a call. Every other language quotes."""
 
-RESULT_FENCES: Final = frozenset(
-    {"tool_output", "tool_outputs", "tool_result", "tool_results", "tool_response", "function_result"}
+RESULT_FENCE: Final = re.compile(r"(?:tool|function)_(?:outputs?|results?|responses?)")
+"""The word behind a fence in which a model makes up a result."""
+RESULT_FENCE_AFTER_CALL: Final = re.compile(r"(?:\w*_)?(?:outputs?|results?|responses?|observations?|stdout)|console")
+RESULT_FENCE_DIRECTLY: Final = re.compile(
+    RESULT_FENCE_AFTER_CALL.pattern + "|text|txt|plaintext|yaml|yml|csv|xml|log"
 )
-
-RESULT_FENCES_AFTER_CALL: Final = RESULT_FENCES | {
-    *("output", "outputs", "result", "results", "response", "observation", "stdout", "console"),
-}
-RESULT_FENCES_DIRECTLY: Final = RESULT_FENCES_AFTER_CALL | {"text", "txt", "plaintext"}
-"""Those in which a result stands if nothing else stands between them and a call."""
+"""The same, if nothing else stands between it and a call."""
 
 TALK: Final = re.compile(
     r"(?i)\b(?:not|never|without|instead|cannot|syntax|format|form|example|like|such as|e\.g|should|would|could|might"
@@ -110,8 +109,12 @@ def talks(line: str) -> bool:
 
 
 _DENIAL: Final = re.compile(
-    r"(?i)(?:\b(?:never|not|cannot|without)\b|n['’]t\b)[^.,:;!?…]{0,40}\Z"
-    r"|\b(?:instead of|rather than|examples?|syntax|formats?|such as|looks? like|e\.g\.)[^.,;!?…]{0,40}\Z"
+    r"(?i)(?:(?:\b(?:never|not|cannot|without)|n['’]t)[ \t]{1,4}"
+    r"(?:(?:ever|just|simply|directly|be|to|need to|want to|have to|try to)[ \t]{1,4}){0,2}"
+    r"(?:run|call|us|writ|send|execut|do|mak|emit|output|need|print|typ|invok|say|try|issu|want|add|includ)(?:e|ing)?"
+    r"(?:[ \t]{1,4}(?:the|a|an|this|that|something like))?"
+    r"|\b(?:for example|an example(?: call)?(?: is| would be)?|e\.g\.|such as|written as|instead of|looks? like this"
+    r"|(?:the|this) (?:format|syntax) (?:is|would be)))[ \t]{0,4}[:,]?[ \t]{0,4}\Z"
 )
 
 
@@ -130,6 +133,8 @@ THOUGHTS: Final = {
     "<think>": "</think>",
     "<thinking>": "</thinking>",
     "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+    "<scratchpad>": "</scratchpad>",
     "<|channel>": "<channel|>",
 }
 CHANNEL_NAME: Final = re.compile(r"[a-z]{0,20}(?:\n|\Z)")
@@ -137,20 +142,24 @@ ANSWER_CHANNELS: Final = frozenset({"final", "answer", "response"})
 """Channels that hold no thoughts."""
 
 DROPPED: Final = re.compile(
-    r"</(?:think|thinking|thought)>|<channel\|>|<tool_response\|>|<tool\|>|<\|tool>|<\|think\|>|<\|\"\|>"
+    r"(?i:</(?:think|thinking|thought|reasoning|scratchpad)>)|<channel\|>|<tool_response\|>|<tool\|>|<\|tool>|<\|think\|>|<\|\"\|>"
     r"|<end_function_(?:response|declaration)>|<start_function_declaration>|<escape>"
     r"|<(?:bos|pad|unk|mask)>|<unused\d{1,4}>|<(?:start|end)_of_(?:image|audio)>|<(?:image|audio)_soft_token>"
     r"|<\|(?:image|audio|video)\|?>|<(?:image|audio)\|>|<tool_call\|>|<end_function_call>"
 )
 """Marks that mean nothing where they stand, and are no text either."""
 
-MARK_MAY_COME: Final = re.compile(r"<(?:[/|]?[\w\"|]{0,40}|!-?|(?:pre|code)\s[^<>\n]{0,80})\Z")
-QUOTING_TAG: Final = re.compile(r"(?i)<(?:(pre|code)(?:\s[^<>\n]{0,80})?>|!--)")
+MARK_MAY_COME: Final = re.compile(r"<(?:[/|]?[\w\"|]{0,40}|!-?|[a-z]{1,10}\s[^<>\n]{0,80})\Z")
+QUOTING_TAG: Final = re.compile(
+    r"(?i)<(?:(pre|code|samp|kbd|blockquote|q|s|del|script|style|textarea)(?:\s[^<>\n]{0,80})?>|!--)"
+)
 """What begins a quotation in HTML."""
 
 NONE: Final = re.compile(
-    r"(?i)(?:none|null|nil|n/a|no|not|nothing|empty|-)(?:\b[^\n(]{0,80}|(?=\s)|\Z)[.!]?[ \t]*(?=\n|\Z|<end_of_turn>)"
+    r"(?i)(?:(?:no|not|nothing)\b[^\n(.,;:!?]{0,60}"
+    r"|(?:none|null|nil|n/a|empty)\b(?:[ \t](?:is )?(?:needed|required|necessary))?)[.,;:!?]?[ \t]*"
 )
+"""In the place of a call: that there is none. What follows is text."""
 BODY_DECORATION: Final = re.compile(r"[ \t]{0,20}(?:(?:[-*+•]|\d{1,3}[.)])[ \t]{1,20})?[*_`]{0,3}[ \t]{0,20}")
 BODY_DECORATION_MAY_COME: Final = re.compile(
     r"[ \t]{0,20}(?:(?:[-*+•]|\d{1,3}[.)]?)[ \t]{0,20})?[*_`]{0,3}[ \t]{0,20}"
@@ -160,13 +169,14 @@ BETWEEN_MAY_GO_ON: Final = re.compile(
     r"(?:[^\W\d][\w.:/-]{0,199}[ \t]{0,20})?"
 )
 BETWEEN: Final = re.compile(
-    r"[ \t]{0,20}[`*_]{0,3}[ \t]{0,20}[,;]?\s{0,80}(?:(?:[-*+•]|\d{1,3}[.)])[ \t]{1,20})?[*_]{0,3}"
+    r"[ \t]{0,20}[`*_]{0,3}[ \t]{0,20}[,;]?\s{0,80}(?:(?:[-*+•]|\d{1,3}[.)])[ \t]{1,20})?(?:[*_]{1,3}|`(?!`))?"
 )
 SEPARATOR: Final = re.compile(r"[\s,;]+")
 CODE_LINE: Final = re.compile(
-    r"(?:#|//|import\b|from\b)(?:[^\n<]|<(?!end_of_turn>|start_of_turn>|turn\|>|\|turn>|eos>)){0,2000}"
+    r"(?:(?:#|//)(?:[^\n<]|<(?!end_of_turn>|start_of_turn>|turn\|>|\|turn>|eos>)){0,2000}"
+    r"|(?:import|from)\b[^\n<;]{0,2000})"
 )
-"""A comment or an import, up to the end of its line or of the turn."""
+"""A comment or an import, up to the end of its line, of the turn, or the next statement."""
 DEFINITION: Final = re.compile(r"(?:async\s+def|def|class|@)\b|@")
 BODY_START: Final = re.compile(
     r"""\{\s{0,80}(?:["'}]|[^\W\d]\w{0,63}\s{0,80}:)|\[\s{0,80}(?:[\]{"'\[]|[^\W\d][\w.:/-]{0,99}\s{0,80}\()"""

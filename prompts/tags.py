@@ -10,7 +10,7 @@ from gemmagraph.prompts.native_block import Trust
 from gemmagraph.prompts.native_marks import BY_OPENING, Marks
 from gemmagraph.prompts.notation import Reader
 from gemmagraph.prompts.quotes import Quotes
-from gemmagraph.prompts.quoting import element_end
+from gemmagraph.prompts.quoting import element_end, is_quoting
 from gemmagraph.prompts.scan import TURN_ENDS
 from gemmagraph.prompts.thoughts import OpenThought, thought_begins
 
@@ -58,7 +58,7 @@ class Tags(Quotes):
             self._tag_opens(tag.group())
             return tag.end()
         for opener in spelling.THOUGHTS:
-            if text.startswith(opener, at):
+            if text[at : at + len(opener)].lower() == opener:
                 return at + len(opener) if self._is_thought else self._think(text, at, opener, final)
         quoting = spelling.QUOTING_TAG.match(text, at)
         if quoting:
@@ -73,7 +73,7 @@ class Tags(Quotes):
         if dropped:
             self._said.changed = True
             self._said.take_out()
-            if dropped.group() in _THOUGHT_ENDS:
+            if dropped.group().lower() in _THOUGHT_ENDS or not self._line_so_far.strip():
                 self._mode = self._line
             return dropped.end()
         self._pass("<")
@@ -89,7 +89,7 @@ class Tags(Quotes):
             self._open("tag", "yes" if strong else "declared", tag)
         elif spelling.denies(line):
             self._open_native(marks, tag, "none")
-        elif talks or not (strong or self._is_own(marks)):
+        elif talks or is_quoting(line) or not (strong or self._is_own(marks)):
             self._open_native(marks, tag, "weak")
         else:
             self._open_native(marks, tag)

@@ -38,7 +38,7 @@ class OpenThought:
 
     def __init__(self, closer: str, inside: Reader, think: Callable[[str], None]) -> None:
         self.inside = inside
-        self._end = re.compile("|".join(map(re.escape, (closer, *TURN_ENDS))))
+        self._end = re.compile("|".join(map(re.escape, (closer, *TURN_ENDS))), re.IGNORECASE)
         self._think = think
 
     def feed(self, text: str, pos: int, final: bool) -> tuple[ThoughtEnd, int]:
@@ -53,4 +53,4 @@ class OpenThought:
             self.inside.feed(text[pos:end])
         if not found:
             return "open", end
-        return ("turn_end", end) if found.group() in TURN_ENDS else ("closed", found.end())
+        return ("turn_end", end) if found.group().lower() in TURN_ENDS else ("closed", found.end())

@@ -39,8 +39,11 @@ ORDER = """
     tools/tool  tools/langchain  tools/sources  tools/files
 
     agent/errors  agent/limits  agent/approvals  agent/events
-    agent/backends/base  agent/backends/http  agent/backends/queue
+    agent/backends/base  agent/backends/again  agent/backends/closing  agent/backends/lines  agent/backends/sse
+    agent/backends/http  agent/backends/queue
     agent/backends/ollama_words  agent/backends/ollama
+    agent/backends/openai_kinds  agent/backends/openai_words  agent/backends/openai_probe
+    agent/backends/openai_request  agent/backends/openai_reply  agent/backends/openai
     agent/backends/matcher/english  agent/backends/matcher/mentions  agent/backends/matcher/params
     agent/backends/matcher/naming  agent/backends/matcher/filling  agent/backends/matcher/matching
     agent/backends/builtin  agent/backends/scripted

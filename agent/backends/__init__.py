@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
-from gemmagraph.backends.base import Backend, Chunk, ModelInfo, Request, Transport
+from gemmagraph.backends.base import Backend, Chunk, Constraint, ModelInfo, Request, Transport
 from gemmagraph.errors import AgentError
 
 __all__ = [
     "Backend",
     "Chunk",
+    "Constraint",
     "Factory",
     "ModelInfo",
     "Request",
@@ -77,6 +78,12 @@ def _ollama(model: str, base_url: str | None, api_key: str | None) -> Backend:
     return OllamaBackend(base_url, api_key)
 
 
+def _openai(model: str, base_url: str | None, api_key: str | None) -> Backend:
+    from gemmagraph.backends.openai import OpenAIBackend
+
+    return OpenAIBackend(base_url, api_key)
+
+
 def _builtin(model: str, base_url: str | None, api_key: str | None) -> Backend:
     from gemmagraph.backends.builtin import BuiltinBackend
 
@@ -96,7 +103,12 @@ def _no_server(kind: str, base_url: str | None, api_key: str | None) -> None:
         raise AgentError(f"{kind!r} asks no server.", hint="Leave base_url and api_key out.")
 
 
-_FACTORIES: dict[str, Factory] = {"builtin": _builtin, "ollama": _ollama, "scripted": _scripted}
+_FACTORIES: dict[str, Factory] = {
+    "builtin": _builtin,
+    "ollama": _ollama,
+    "openai": _openai,
+    "scripted": _scripted,
+}
 _NAMELESS = frozenset({"builtin"})
 """Backends that are their own model."""
-_EXAMPLES = {"ollama": "ollama:gemma3:4b", "scripted": "scripted:FILE.jsonl"}
+_EXAMPLES = {"ollama": "ollama:gemma3:4b", "openai": "openai:google/gemma-3-4b-it", "scripted": "scripted:FILE.jsonl"}

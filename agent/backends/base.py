@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from gemmagraph.prompts.messages import JSON, StopReason, Turn, Usage
 from gemmagraph.prompts.toolset import Toolset
 
+if TYPE_CHECKING:
+    from gemmagraph.prompts.grammar import Grammar
+
 Transport: TypeAlias = Literal["completion", "chat", "tools"]
 """How a request goes to a server: the whole prompt as text; chat messages, tools written into them by us; chat
 messages with the server's own field for tools."""
+
+Constraint: TypeAlias = Literal["grammar", "schema"]
+"""What a reply can be held to: a grammar in GBNF, a JSON Schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,11 @@ class Request:
     options: Mapping[str, JSON] = field(default_factory=dict)
     """Sampling options by their usual names: temperature, top_p, top_k, min_p, seed, repeat_penalty …"""
     thinking: bool | None = None
+    grammar: Grammar | None = None
+    """What the reply is held to, where the server takes grammars; a backend that cannot refuses the request."""
+    schema: Mapping[str, JSON] | None = None
+    """The JSON Schema of the reply, where the server takes that; a backend that cannot refuses the request. With
+    both, the grammar counts where the server takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,8 @@ class ModelInfo:
     capabilities: tuple[str, ...] = ()
     size: int | None = None
     """Bytes on disk."""
+    constraints: frozenset[Constraint] = frozenset()
+    """What the server can hold the model's replies to."""
 
 
 class Backend(Protocol):

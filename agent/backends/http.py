@@ -6,17 +6,20 @@ What a refusal means is up to the backend: it passes `refusal`, which turns stat
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import ipaddress
 import random
-import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from itertools import count
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from gemmagraph.backends.again import RETRIED_STATUSES, Again, seconds_asked
+from gemmagraph.backends.closing import end, shielded
+from gemmagraph.backends.lines import Cutter, Lines
+from gemmagraph.backends.sse import Events
 from gemmagraph.errors import (
     BackendError,
     BackendTimeout,
@@ -31,8 +34,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-RETRIED_STATUSES = frozenset({408, 429, 502, 503, 504})
-
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -46,6 +47,8 @@ class Bounds:
     """Until the next piece of a reply that has begun."""
     total: float = 1800.0
     """All tries together."""
+    question: float = 30.0
+    """For the whole answer to a small question."""
     notice: float = 1.0
     """After which those who wait are told so."""
     tries: int = 3
@@ -54,7 +57,7 @@ class Bounds:
     retry_after: float = 60.0
     """The longest pause a server may ask for; if it wants a longer one, its refusal is final."""
     line: int = 8 * 1024 * 1024
-    """Bytes in one line."""
+    """Bytes in one line, one event, or the answer to a small question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ class Http:
         except ValueError:
             return host != "localhost" and not host.endswith(".localhost")
 
-    async def lines(self, path: str, body: bytes) -> AsyncGenerator[bytes | Waiting, None]:
+    def lines(self, path: str, body: bytes) -> AsyncGenerator[bytes | Waiting, None]:
         """The lines of the reply to a POST of JSON, as they arrive, each with its line feed; a last one
         without was cut. `Waiting` in front of them if they take their time.
 
@@ -128,21 +131,26 @@ class Http:
         Raises:
             BackendError: of the kind that fits.
         """
-        now = asyncio.get_running_loop().time
-        deadline = now() + self.bounds.total
-        for attempt in range(1, self.bounds.tries + 1):
+        return self._reply(path, body, _LINES)
+
+    def events(self, path: str, body: bytes) -> AsyncGenerator[bytes | Waiting, None]:
+        """The same of server-sent events: what each says, with a line feed. JSON that is no event is no reply."""
+        return self._reply(path, body, _EVENTS)
+
+    async def ask(self, path: str, body: bytes | None = None) -> Answer:
+        """The answer to a small question, whatever its status: a GET, or a POST of JSON.
+
+        Raises:
+            BackendError: there is none, or a status that another try could mend and did not.
+        """
+        deadline = asyncio.get_running_loop().time() + self.bounds.total
+        attempt = 1
+        while True:
             try:
-                async with aclosing(self._attempt(path, body, deadline)) as items:
-                    async for item in items:
-                        yield item
-                return
-            except _Again as exc:
-                pause = self._pause(attempt, exc.retry_after)
-                if pause is None or now() + pause > deadline:
-                    raise exc.error from exc.__cause__
-                failed = exc.error
-            yield Waiting(failed)
-            await asyncio.sleep(pause)
+                return await self._question(path, body)
+            except Again as exc:
+                await asyncio.sleep(self._pause(attempt, exc, deadline))
+            attempt += 1
 
     async def close(self) -> None:
         """Ends what runs in this event loop."""
@@ -150,21 +158,42 @@ class Http:
         if client is not None:
             await client.aclose()
 
-    def _pause(self, attempt: int, asked: float | None) -> float | None:
-        """Seconds until the next try; None if there is none."""
-        if attempt == self.bounds.tries or (asked is not None and asked > self.bounds.retry_after):
-            return None
+    def _pause(self, attempt: int, failed: Again, deadline: float) -> float:
+        """Seconds until the next try.
+
+        Raises:
+            BackendError: there is none.
+        """
+        asked = failed.retry_after
         # Full jitter: clients that were refused together must not come back together.
-        return max(asked or 0.0, random.uniform(0, self.bounds.pause * 2 ** (attempt - 1)))
+        pause = max(asked or 0.0, random.uniform(0, self.bounds.pause * 2 ** (attempt - 1)))
+        too_long = asked is not None and asked > self.bounds.retry_after
+        if attempt == self.bounds.tries or too_long or asyncio.get_running_loop().time() + pause > deadline:
+            raise failed.error from failed.__cause__
+        return pause
 
-    async def _attempt(self, path: str, body: bytes, deadline: float) -> AsyncGenerator[bytes | Waiting, None]:
-        """One try, its time limits, its bytes cut into lines."""
-        import httpx
+    async def _reply(self, path: str, body: bytes, form: _Form) -> AsyncGenerator[bytes | Waiting, None]:
+        deadline = asyncio.get_running_loop().time() + self.bounds.total
+        for attempt in count(1):
+            try:
+                async with aclosing(self._attempt(path, body, form, deadline)) as items:
+                    async for item in items:
+                        yield item
+                return
+            except Again as exc:
+                pause = self._pause(attempt, exc, deadline)
+                failed = exc.error
+            yield Waiting(failed)
+            await asyncio.sleep(pause)
 
+    async def _attempt(
+        self, path: str, body: bytes, form: _Form, deadline: float
+    ) -> AsyncGenerator[bytes | Waiting, None]:
+        """One try, its time limits, its bytes cut into what they say."""
         now, bounds = asyncio.get_running_loop().time, self.bounds
-        lines = _Lines(bounds.line, self.label)
+        cutter = form.cutter(bounds.line, self.label)
         next_by = now() + bounds.first_byte
-        pieces = self._pieces(path, body)
+        pieces = self._pieces(path, body, form)
         # A task, because httpx lets go of its connection when it is cancelled again while it closes it.
         coming = asyncio.ensure_future(anext(pieces, None))
         try:
@@ -173,19 +202,46 @@ class Http:
                 yield Waiting()
             late = f"no reply began within {bounds.first_byte:g} s"
             while (piece := await self._in_time(coming, next_by, deadline, late)) is not None:
-                for line in lines.feed(piece):
-                    yield line
+                for item in cutter.feed(piece):
+                    yield item
                 next_by, late = now() + bounds.between, f"nothing more came for {bounds.between:g} s"
                 coming = asyncio.ensure_future(anext(pieces, None))
-            if lines.rest:
-                yield bytes(lines.rest)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError) as exc:
-            error = translated(exc, self.label, received=lines.received, down=self.down)
-            if isinstance(error, BackendUnavailable):
-                raise _Again(error) from exc
-            raise error from exc
+            if rest := cutter.end():
+                yield rest
+        except _failures() as exc:
+            raise self._failed(exc, cutter.received) from exc
         finally:
-            await _shielded(_end(coming, pieces))
+            await shielded(end(coming, pieces))
+
+    async def _question(self, path: str, body: bytes | None) -> Answer:
+        """One try at a small question."""
+        now = asyncio.get_running_loop().time
+        late = f"no answer came within {self.bounds.question:g} s"
+        asking = asyncio.ensure_future(self._whole(path, body))
+        try:
+            by = now() + self.bounds.question
+            answer, retry_after = await self._in_time(asking, by, by, late)
+        except _failures() as exc:
+            raise self._failed(exc) from exc
+        finally:
+            await shielded(end(asking))
+        if answer.status in RETRIED_STATUSES:
+            raise Again(self._refusal(answer), retry_after)
+        return answer
+
+    async def _whole(self, path: str, body: bytes | None) -> tuple[Answer, float | None]:
+        response = await self._send(path, body)
+        try:
+            return await _read(response, self.bounds.line), seconds_asked(response.headers.get("Retry-After", ""))
+        finally:
+            await response.aclose()
+
+    def _failed(self, exc: Exception, received: int = 0) -> BackendError | Again:
+        """What to raise for an exception of httpx."""
+        error = translated(exc, self.label, received=received, down=self.down)
+        return (
+            Again(error) if isinstance(error, BackendUnavailable) and "SSL" not in str(exc) else error
+        )  # TLS stays as it is
 
     async def _in_time(self, coming: asyncio.Task[T], by: float, deadline: float, late: str) -> T:
         """What `coming` brings; it goes on when we are cancelled."""
@@ -196,25 +252,28 @@ class Http:
             late = f"the reply was not complete within {self.bounds.total:g} s"
         raise BackendTimeout(f"{self.label}: {late}.", hint=self._slow)
 
-    async def _pieces(self, path: str, body: bytes) -> AsyncGenerator[bytes, None]:
+    async def _pieces(self, path: str, body: bytes, form: _Form) -> AsyncGenerator[bytes, None]:
         """The bytes of a reply with status 200."""
-        client = self._client()
-        request = client.build_request(
-            "POST", self.address + path, content=body, headers={"Content-Type": "application/json"}
-        )
-        response = await client.send(request, stream=True)
+        response = await self._send(path, body)
         try:
-            answer = await _answer(response)
-            if answer is not None:
+            if response.status_code != 200 or _media_type(response) in form.answers:
+                answer = await _read(response, 64 * 1024)
                 error = self._refusal(answer)
                 if answer.status in RETRIED_STATUSES:
-                    raise _Again(error, _retry_after(response.headers.get("Retry-After", "")))
+                    raise Again(error, seconds_asked(response.headers.get("Retry-After", "")))
                 raise error
             coming = response.aiter_bytes()
             async for piece in coming:
                 yield piece
         finally:
             await response.aclose()
+
+    async def _send(self, path: str, body: bytes | None) -> httpx.Response:
+        """The head of the answer to a GET, or to a POST of JSON."""
+        client, method = self._client(), "GET" if body is None else "POST"
+        headers = None if body is None else {"Content-Type": "application/json"}
+        request = client.build_request(method, self.address + path, content=body, headers=headers)
+        return await client.send(request, stream=True)
 
     def _client(self) -> httpx.AsyncClient:
         import httpx
@@ -231,6 +290,7 @@ class Http:
                     # it; a new one costs nothing beside a model's reply.
                     limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
                     trust_env=self.through_proxy,
+                    verify=urlsplit(self.address).scheme != "http",  # certificates take 20 ms to load
                 )
             except (ImportError, ValueError) as exc:  # a proxy of a kind that httpx does not know
                 raise BadRequest(
@@ -249,6 +309,11 @@ def translated(exc: Exception, label: str, *, received: int = 0, down: str = "")
     """
     kind = next(KINDS[base.__name__] for base in type(exc).__mro__ if base.__name__ in KINDS)
     words = str(exc) or type(exc).__name__
+    if kind is BackendUnavailable and "SSL" in words:
+        hint = (
+            "Name what signed its certificate in SSL_CERT_FILE." if "CERTIFICATE" in words else "Try http:// instead."
+        )
+        return kind(f"{label} cannot be reached over HTTPS ({words}).", hint=hint)
     if kind is BackendUnavailable:
         return kind(f"{label} cannot be reached ({words}).", hint=down)
     if kind is TruncatedReply and received:
@@ -279,79 +344,36 @@ KINDS: Mapping[str, type[BackendError]] = {
 """httpx's exceptions by name, since httpx is loaded on use; one not named is what its nearest base is."""
 
 
-class _Again(Exception):
-    """A try failed with `error`, and another may succeed."""
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a reply is written."""
 
-    def __init__(self, error: BackendError, retry_after: float | None = None) -> None:
-        super().__init__(error)
-        self.error = error
-        self.retry_after = retry_after
-
-
-class _Lines:
-    """Cuts bytes at line feeds only: `str.splitlines`, which httpx uses, also cuts at U+0085 and U+2028, and
-    both may stand unescaped inside a JSON string."""
-
-    def __init__(self, ceiling: int, label: str) -> None:
-        self.rest = bytearray()
-        self.received = 0
-        self._ceiling = ceiling
-        self._label = label
-
-    def feed(self, piece: bytes) -> list[bytes]:
-        self.received += len(piece)
-        self.rest += piece
-        lines: list[bytes] = []
-        if b"\n" in piece:
-            *whole, self.rest = self.rest.split(b"\n")
-            lines = [bytes(line) + b"\n" for line in whole]
-        if len(self.rest) > self._ceiling or any(len(line) - 1 > self._ceiling for line in lines):
-            raise ServerError(f"{self._label} sent a line of more than {self._ceiling:,} bytes.")
-        return lines
+    cutter: Callable[[int, str], Cutter]
+    """From the most bytes of a piece, and what errors call the server."""
+    answers: frozenset[str]
+    """Media types of what is no reply, though its status is 200."""
 
 
-async def _answer(response: httpx.Response) -> Answer | None:
-    """What the server said instead of a reply, or None if a reply follows."""
-    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if response.status_code == 200 and media_type != "text/html":
-        return None
+_LINES = _Form(Lines, frozenset({"text/html"}))
+_EVENTS = _Form(Events, frozenset({"text/html", "application/json"}))
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    import httpx
+
+    return httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError
+
+
+def _media_type(response: httpx.Response) -> str:
+    return str(response.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
+
+
+async def _read(response: httpx.Response, most: int) -> Answer:
+    """What the server said; no more than about `most` bytes of it."""
     text = bytearray()
     async for piece in response.aiter_bytes():
         text += piece
-        if len(text) > 64 * 1024:
+        if len(text) > most:
             break
     place = f" (Location: {response.headers['Location']})" if response.is_redirect else ""
-    return Answer(response.status_code, media_type, text.decode("utf-8", "replace") + place)
-
-
-def _retry_after(value: str) -> float | None:
-    """Seconds from a Retry-After header: a number, or a date."""
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        when = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, when.timestamp() - time.time())
-
-
-async def _end(coming: asyncio.Task[bytes | None], pieces: AsyncGenerator[bytes, None]) -> None:
-    """Ends a request: closing the socket is what tells the server."""
-    if not coming.cancelling():
-        coming.cancel()
-    await asyncio.wait({coming})
-    if not coming.cancelled():
-        coming.exception()  # seen already, or of no interest any more
-    await pieces.aclose()
-
-
-async def _shielded(closing: Coroutine[Any, Any, None]) -> None:
-    """Runs `closing` to its end even if we are cancelled meanwhile."""
-    task = asyncio.ensure_future(closing)
-    _CLOSING.add(task)
-    task.add_done_callback(_CLOSING.discard)
-    await asyncio.shield(task)
-
-
-_CLOSING: set[asyncio.Future[None]] = set()
-"""The event loop itself holds its tasks only weakly."""
+    return Answer(response.status_code, _media_type(response), text.decode("utf-8", "replace") + place)

@@ -203,9 +203,10 @@ def test_spliced_outputs_are_read_however_they_are_cut(notation: str) -> None:
 
 SOON = {
     "end-of-the-line": ("FUNCTION_CALL: now()\n", "I look at the clock."),
-    "end-of-the-line-behind-a-text": ('FUNCTION_CALL: remember(text="a")\n', "I remember it."),
-    "another-call-behind-a-text": ('FUNCTION_CALL: remember(text="a"); now(', ")"),
-    "words": ("FUNCTION_CALL: now() I l", "ook at the clock."),
+    "end-of-the-line-below-a-text": ('FUNCTION_CALL: remember(text="a")\nI remember it.\n', "You may ask."),
+    "another-call-below-a-text": ('FUNCTION_CALL: remember(text="a")\nFUNCTION_CALL:', " now()"),
+    "another-prefix-behind-a-text": ('FUNCTION_CALL: remember(text="a") FUNCTION_CALL: n', "ow()"),
+    "words": ("FUNCTION_CALL: now() I look at the clock.\n", "It ticks."),
     "words-behind-a-text": ('FUNCTION_CALL: remember(text="a")' + " so" * 333 + " ", "so on"),
     "object": ('Yes.\n{"name": "now", "arguments": {}}', " I look."),
 }

@@ -1,0 +1,244 @@
+"""Any server behind OpenAI's protocol: vLLM, llama.cpp's, LM Studio, hosted ones.
+
+Tools are written into messages or prompt by us, and replies are read by our own reader of events: OpenAI's client
+takes a reply that was cut for a whole one. What answers is found out at the first request (`openai_probe`), and what
+sets it apart is a row of `openai_kinds`. Requests are written in `openai_request`, replies read in `openai_reply`;
+what a server's words mean is in `openai_words`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Final
+
+from gemmagraph.backends.base import Chunk, ModelInfo, Request, Transport
+from gemmagraph.backends.http import Bounds, Http, Waiting
+from gemmagraph.backends.openai_kinds import LLAMA_CPP
+from gemmagraph.backends.openai_probe import Server, probe
+from gemmagraph.backends.openai_reply import StreamedReply
+from gemmagraph.backends.openai_request import Written, written
+from gemmagraph.backends.openai_words import Place, UsageRefused, address, missing, refusal, without_login
+from gemmagraph.backends.queue import Queue, queue_for
+from gemmagraph.errors import (
+    AgentError,
+    BackendTimeout,
+    BackendUnavailable,
+    EmptyReply,
+    ModelNotFound,
+    TruncatedReply,
+)
+from gemmagraph.prompts.messages import Usage
+
+DOWN: Final = "Start it, or name its address: base_url=, or OPENAI_BASE_URL."
+SLOW: Final = "It may still be loading the model or be busy: try again, or ask for fewer tokens."
+
+TAIL: Final = 5.0
+"""Seconds that the counts of tokens may take, once the reply is whole: some servers never end their streams."""
+LETTERS_PER_TOKEN: Final = 12
+"""No ordinary text has so many letters in a token, on average: fewer tokens were read than the prompt has."""
+
+
+class OpenAIBackend:
+    """The models of one server behind OpenAI's protocol.
+
+    Args:
+        base_url: where it is, `/v1` included where the server has that; OPENAI_BASE_URL if None, else OpenAI's own.
+        api_key: the key; OPENAI_API_KEY if None. A server of one's own may want none.
+        at_once: how many requests the server gets at a time from this process; what it says it can serve if None.
+
+    Raises:
+        AgentError: the address or the key is none.
+    """
+
+    name = "openai"
+    read_only_tools = False
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        bounds: Bounds | None = None,
+        at_once: int | None = None,
+    ) -> None:
+        url = address(base_url)
+        key = (api_key or os.environ.get("OPENAI_API_KEY", "")).strip()
+        if not (key.isascii() and key.isprintable()):
+            raise AgentError("The API key holds a character that no key has.", hint="Copy it anew.")
+        self.transports: frozenset[Transport] = frozenset({"chat", "completion"})
+        root = url.removesuffix("/v1")
+        self._prefix = url[len(root) :]
+        self.label = f"Server at {without_login(url)}"
+        """Says what it is, too, once that is known."""
+        self._place = Place(self.label, url, key)
+        self._http = Http(
+            root,
+            label=self.label,
+            refusal=lambda answer: refusal(answer, self._place),
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            bounds=bounds,
+            down=DOWN,
+            slow=SLOW,
+        )
+        self._at_once = at_once
+        self._asking = Queue()
+        """Who finds out what the server is; the others wait."""
+        self._server: Server | None = None
+        self._counts = True
+        """Whether the server takes `stream_options`."""
+        self._told: set[tuple[str, int | None]] = set()
+        """Models and contexts of which the user was told what is amiss."""
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """One request: its text as it arrives. A reply that holds nothing is asked for once more."""
+        try:
+            server = await self._known()
+            asked = written(request, server, self.label)
+            queue = queue_for(self._place.url, self._at_once or server.at_once)
+            if queue.full:
+                yield Chunk(notice=f"{self.label} is busy with other requests of ours; waiting")
+            async with queue, aclosing(self._asked(request, asked, server)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except BackendUnavailable:
+            self._server = None  # what comes up there next may be another
+            raise
+
+    async def models(self) -> list[ModelInfo]:
+        """The models that the server lists now."""
+        server = await self._known(again=True)
+        return [server.described(model) for model in server.models.values()]
+
+    async def info(self, model: str) -> ModelInfo:
+        """What the server knows about `model`: of one that lists none, only what it can be asked for."""
+        server = await self._known()
+        found = server.model(model)
+        if found is None and server.models:
+            raise missing(model, server.models, self._place)
+        if found is None:
+            return ModelInfo(model, constraints=server.constraints)
+        return server.described(found)
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def _known(self, *, again: bool = False) -> Server:
+        """What the server is, asked once."""
+        async with self._asking:
+            if self._server is None or again:
+                found = await probe(self._http, self._prefix, self._place)
+                self.label = self._http.label = f"{found.name} at {without_login(self._place.url)}"
+                self._place = replace(self._place, label=self.label)
+                if found.kind.completion is None:
+                    self.transports = frozenset({"chat"})
+                self._server = found
+            return self._server
+
+    async def _asked(self, request: Request, asked: Written, server: Server) -> AsyncGenerator[Chunk, None]:
+        """The reply, asked for again where that is safe and may help."""
+        spent = Usage()
+        last_try = False
+        while True:
+            reply = StreamedReply(asked.shape, self._place)
+            try:
+                async with aclosing(self._reply(request, asked, server, reply, spent)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                return
+            except UsageRefused:
+                if not self._counts:
+                    raise
+                self._counts = False
+                continue
+            except (EmptyReply, TruncatedReply):
+                if last_try or reply.letters or reply.stop == "length":
+                    raise
+            except ModelNotFound as exc:
+                raise missing(request.model, server.models, self._place) from exc
+            last_try = True
+            spent += reply.usage or Usage()
+            yield Chunk(notice=f"{request.model} sent an empty reply; asking once more")
+
+    async def _reply(
+        self, request: Request, asked: Written, server: Server, reply: StreamedReply, spent: Usage
+    ) -> AsyncGenerator[Chunk, None]:
+        """One reply, checked when it ends."""
+        pages = {"chat": f"{self._prefix}/chat/completions", "completion": f"{self._prefix}/completions"}
+        body = asked.encoded(self._counts)
+        try:
+            async with aclosing(self._http.events(pages.get(asked.shape, "/completion"), body)) as events:
+                async for event in events:
+                    if isinstance(event, Waiting):
+                        yield Chunk(notice=self._patience(request.model, event))
+                        continue
+                    chunk = reply.take(event)
+                    if chunk.text or chunk.thought:
+                        yield chunk
+                    if reply.finished:
+                        for chunk in await _tail(events, reply):
+                            yield chunk
+                        break
+        except TruncatedReply as exc:
+            if reply.finished:
+                raise
+            raise reply.cut() from exc
+        if not reply.finished:
+            raise reply.cut()
+        reply.refuse_if_empty(request.model)
+        for notice in (*self._told_once(request, server), *_cut(request, reply), *reply.notices()):
+            yield Chunk(notice=notice)
+        yield Chunk(usage=spent + reply.usage if reply.usage else None, stop=reply.stop)
+
+    def _patience(self, model: str, waiting: Waiting) -> str:
+        if waiting.failed is None:
+            return f"waiting for {model} (the server may be loading it, or reading the prompt)"
+        return f"{waiting.failed.message} Trying again."
+
+    def _told_once(self, request: Request, server: Server) -> list[str]:
+        """What the user should know of the model that answers, said once."""
+        model = server.model(request.model)
+        if model is None or (request.model, request.context) in self._told:
+            return []
+        self._told.add((request.model, request.context))
+        notices = []
+        if server.kind.warning:
+            notices.append(f"{self.label} {server.kind.warning}")
+        if server.kind is LLAMA_CPP and request.model.lower() not in model.name.lower():
+            notices.append(f"{self.label} runs {model.name!r}, whatever model is asked for")
+        if model.window and request.context and model.window < request.context:
+            notices.append(
+                f"{request.model} runs with {model.window:,} tokens of context, not with the "
+                f"{request.context:,} asked for"
+            )
+        return notices
+
+
+async def _tail(events: AsyncGenerator[bytes | Waiting, None], reply: StreamedReply) -> list[Chunk]:
+    """What comes behind the end of a reply: the counts, and from some servers more text.
+
+    Raises:
+        BackendError: an error of the server.
+    """
+    chunks = []
+    try:
+        async with asyncio.timeout(TAIL):
+            while not reply.over:
+                event = await anext(events)
+                if isinstance(event, bytes):
+                    chunks.append(reply.take(event))
+    except (StopAsyncIteration, TimeoutError, TruncatedReply, BackendTimeout):
+        pass  # the reply is whole all the same
+    return [chunk for chunk in chunks if chunk.text or chunk.thought]
+
+
+def _cut(request: Request, reply: StreamedReply) -> list[str]:
+    """Whether the server read much less than the prompt: some cut it to their window without a word."""
+    letters = len(request.prompt or "") + sum(len(str(each.get("content", ""))) for each in request.messages or ())
+    counted = reply.usage.input_tokens if reply.usage else 0
+    if not counted or counted * LETTERS_PER_TOKEN >= letters:
+        return []
+    return [f"{request.model} read {counted:,} tokens of a prompt of {letters:,} characters: it was probably cut"]

@@ -1,0 +1,243 @@
+"""What the words of an OpenAI-compatible server mean: its address, and its refusals as errors of ours.
+
+Servers agree on little here. The error is an object (OpenAI, llama.cpp), a string (LM Studio), the whole body (older
+vLLM), `detail` (FastAPI), or stands in a list (Google); its status may be 200.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from gemmagraph.backends.http import Answer
+from gemmagraph.errors import (
+    AgentError,
+    BackendError,
+    BackendTimeout,
+    BackendUnavailable,
+    BadRequest,
+    ContextOverflow,
+    ModelNotFound,
+    RateLimited,
+    ServerError,
+    Unauthorized,
+)
+from gemmagraph.prompts.messages import JSON
+
+HOSTED: Final = "https://api.openai.com/v1"
+_WRITE: Final = "Write it as OPENAI_BASE_URL is written: http://HOST:PORT/v1."
+_PAGES: Final = ("/chat/completions", "/completions", "/models", "/responses")
+"""What people copy along with the address."""
+
+
+class UsageRefused(BadRequest):
+    """The server knows no `stream_options`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server is, and how errors call it."""
+
+    label: str
+    url: str
+    key: str = field(default="", repr=False)
+
+    def masked(self, text: str) -> str:
+        """The text without the key: some servers say again what they refuse. A few characters are no secret, but may
+        stand in any word."""
+        return text.replace(self.key, "***") if len(self.key) >= 8 else text
+
+
+def address(given: str | None = None) -> str:
+    """The base URL of the server, as people write it in OPENAI_BASE_URL (read if nothing is given).
+
+    Raises:
+        AgentError: it is no URL, or one of a page behind the base URL.
+    """
+    url = (given if given is not None else os.environ.get("OPENAI_BASE_URL", "")).strip().strip("\"'").rstrip("/")
+    if not url:
+        return HOSTED
+    shown = without_login(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as exc:
+        raise AgentError(f"{shown!r} is no address of a server.", hint=_WRITE) from exc
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or re.search(r"\s", url):
+        raise AgentError(f"{shown!r} is no address of a server.", hint=_WRITE)
+    if parts.query or parts.fragment:
+        raise AgentError(f"{shown!r} has something behind its path.", hint=_WRITE)
+    meant = re.sub(r"(/v1){2,}$", "/v1", next((url.removesuffix(page) for page in _PAGES if url.endswith(page)), url))
+    if meant != url:
+        raise AgentError(f"{shown!r} is no base URL.", hint=f"Did you mean {without_login(meant)!r}?")
+    return url
+
+
+def without_login(url: str) -> str:
+    """The URL as it may be shown."""
+    return re.sub(r"//[^/]*@", "//", url)
+
+
+def bare(text: str) -> tuple[str, Mapping[str, JSON]]:
+    """What a server says about an error, and the facts beside it."""
+    facts: Mapping[str, JSON] = {}
+    try:
+        said: JSON = json.loads(text) if text.lstrip()[:1] in ("{", "[") else text
+    except (ValueError, RecursionError):
+        said = text
+    for _ in range(8):
+        if isinstance(said, list) and said:
+            said = said[0]
+        elif isinstance(said, dict):
+            facts = {**facts, **said}
+            said = said.get("error") or said.get("message") or said.get("detail") or said.get("msg") or ""
+        else:
+            break
+    place = facts.get("loc")  # FastAPI: what its words are about
+    words = f"{said} ({'.'.join(map(str, place))})" if isinstance(place, list) else str(said)
+    return " ".join(words.split()).rstrip(".")[:300], facts
+
+
+def refusal(answer: Answer, place: Place) -> BackendError:
+    """The error for an answer that is no reply."""
+    text = place.masked(answer.text)
+    if re.search(r"http request .*https (?:server|port)", text, re.IGNORECASE):
+        return BackendUnavailable(
+            f"{place.label} speaks HTTPS only.", hint=f"Write https://{without_login(place.url).partition('://')[2]}."
+        )
+    if answer.media_type == "text/html" or text.lstrip()[:1] == "<" or 300 <= answer.status < 400:
+        shown = " ".join(re.sub(r"<[^>]*>", " ", text).split())[:80]
+        return BackendUnavailable(
+            f"{place.label} answered with a page (status {answer.status}), not as a model server does: {shown!r}.",
+            hint="Check the address; it ends in /v1 for most servers. A proxy or a login may be in between.",
+        )
+    if answer.status == 200 and "unexpected endpoint" in text.lower():  # LM Studio, of a wrong path
+        return _elsewhere(place, bare(text)[0])
+    if answer.status == 200 and not is_error(text):
+        return ServerError(
+            f"{place.label} did not stream its reply.", hint="Use a server that streams chat completions."
+        )
+    return named_error(None if answer.status == 200 else answer.status, text, place)
+
+
+def named_error(status: int | None, text: str, place: Place) -> BackendError:
+    """The error that the server's own words describe.
+
+    Args:
+        status: None for an error in the middle of a reply, whose status was 200.
+    """
+    words, facts = bare(place.masked(text))
+    lower = words.lower()
+    if _is_overflow(lower, facts):
+        return _overflow(words, facts)
+    if "stream_options" in text and status in (400, 422):
+        return UsageRefused(f"{place.label} refuses stream_options: {words}.")
+    no_such_model = re.search(r"model.*(?:not found|does not exist)|not a valid model", lower)
+    if facts.get("code") == "model_not_found" or (no_such_model and status in (400, 404)):
+        return ModelNotFound(f"{place.label}: {words}.")
+    if status in (401, 403):
+        return _unauthorized(status, words, place)
+    if status in (404, 405):
+        return _elsewhere(place, words)
+    kind, hint = _BY_STATUS.get(status or 0, (None, ""))
+    if kind is None:
+        is_theirs = status is None or status >= 500
+        kind, hint = (ServerError, "Look at the server's log.") if is_theirs else (BadRequest, "")
+    when = f"failed (status {status})" if status else "failed in the middle of the reply"
+    return kind(f"{place.label} {when}: {words or 'it does not say why'}.", hint=hint)
+
+
+_BY_STATUS: Final[Mapping[int, tuple[type[BackendError], str]]] = {
+    402: (Unauthorized, "The account behind the key has to be paid up."),
+    408: (BackendTimeout, "Try again."),
+    429: (RateLimited, "Try again later; the account may also have no credit left."),
+    502: (BackendUnavailable, "A gateway answers, but not the server behind it: is that running?"),
+    503: (BackendUnavailable, "It is overloaded, or still loads its model: try again later."),
+    504: (BackendTimeout, "Try again; a gateway in front of the server gave up waiting."),
+    529: (RateLimited, "Try again later."),
+}
+
+
+def missing(model: str, there: Iterable[str], place: Place) -> ModelNotFound:
+    """`model` is not on the server, which has those that are `there`."""
+    names = list(there)
+    if not names:
+        return ModelNotFound(f"{place.label} has no model {model!r}.", hint="Ask whoever runs it what its name is.")
+    near = difflib.get_close_matches(model, names, n=3, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return ModelNotFound(
+        f"{place.label} has no model {model!r}.", hint=f"{hint}It has: {', '.join(near or names[:8])}."
+    )
+
+
+def _elsewhere(place: Place, words: str) -> BackendUnavailable:
+    return BackendUnavailable(
+        f"{place.label} has no such page: {words or 'it does not say more'}.",
+        hint="Check base_url: for most servers it ends in /v1, and nothing follows.",
+    )
+
+
+def _unauthorized(status: int, words: str, place: Place) -> Unauthorized:
+    said = f": {words}" if words else ""
+    if place.key:
+        return Unauthorized(
+            f"{place.label} refuses the key (status {status}){said}.",
+            hint="Give the right key for this server: api_key=, or OPENAI_API_KEY.",
+        )
+    return Unauthorized(
+        f"{place.label} wants a key, and there is none (status {status}){said}.",
+        hint="Give one: api_key=, or OPENAI_API_KEY.",
+    )
+
+
+def _is_overflow(lower: str, facts: Mapping[str, JSON]) -> bool:
+    """Whether an error says that the prompt is too long."""
+    kinds = {str(facts.get("type")), str(facts.get("code"))}
+    if kinds & {"exceed_context_size_error", "context_length_exceeded"}:
+        return True
+    return any(
+        words in lower
+        for words in ("maximum context length", "maximum model length", "context length of only", "available context")
+    )
+
+
+_WINDOW: Final = re.compile(
+    r"(?:context length is|(?:context|model) length of(?: only)?|context size \(?|n_ctx:?) ?([\d,]*\d)", re.IGNORECASE
+)
+_ASKED: Final = re.compile(
+    r"(?:you requested|your request has|resulted in|contains|prompt \(length|request \() ?([\d,]*\d)", re.IGNORECASE
+)
+
+
+def _overflow(words: str, facts: Mapping[str, JSON]) -> ContextOverflow:
+    window, asked = facts.get("n_ctx"), facts.get("n_prompt_tokens")
+    if not isinstance(window, int) or not isinstance(asked, int):
+        window, asked = _number(_WINDOW, words), _number(_ASKED, words)
+    hint = "Shorten it, ask for fewer tokens of reply (max_tokens=), or start the server with a larger context."
+    if window is None or asked is None:
+        return ContextOverflow(f"The prompt does not fit the context window: {words}.", hint=hint)
+    if asked <= window:  # then it is the reply that has no room
+        return ContextOverflow(
+            f"The prompt of {asked:,} tokens leaves too little of the context window of {window:,}: {words}.",
+            hint=hint,
+        )
+    return ContextOverflow(
+        f"The prompt of {asked:,} tokens does not fit the context window of {window:,}.", hint=hint
+    )
+
+
+def _number(pattern: re.Pattern[str], words: str) -> int | None:
+    found = pattern.search(words)
+    return int(found[1].replace(",", "")) if found else None
+
+
+def is_error(text: str) -> bool:
+    """Whether a body says what went wrong, whatever its status."""
+    _, facts = bare(text)
+    return bool(facts.get("error")) or facts.get("object") == "error"

@@ -1,0 +1,340 @@
+"""A stand-in for servers behind OpenAI's protocol, in its own process: plays replies that tests set.
+
+Run as a script it prints its port, and ends when its standard input does.
+
+    POST /_control  {"replies": [REPLY, ...], "settings": {...}, "reset": true}
+    GET  /_requests {"requests": [...], "asked": ["GET /v1/models", ...]}; ?ended=N waits for so many replies
+
+Fields of a REPLY, each a switch:
+
+    text, thought, tool_calls   what the model says; text goes out in pieces of `piece` characters (4)
+    thought_field               how thoughts are called: reasoning_content, or reasoning
+    finish                      the finish_reason; None for none
+    late_text                   more text behind it
+    no_done                     no [DONE]
+    status, body, headers       this answer instead of a reply; a body that is no string is sent as JSON
+    drop                        the connection is closed before any answer
+    late_error                  an error object in an event behind the text, status 200
+    cut                         "event": ends in order within an event; "connection": breaks off within one
+    events                      these events, as they are, instead of frames
+    line_end, ping, split       how events are written: the end of a line; a comment in front of each; bytes per write
+    counts                      prompt_tokens
+    hang                        says nothing more behind the text or, with a finish_reason, behind that
+
+Settings: kind (vllm, lmstudio, ollama, plain), key (the only one taken), window (tokens of context), version, page (a
+page for people at every path); of the list of models: owner, no_list (404), bare_list, models_key (in place of data).
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import sys
+import threading
+import traceback
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+LONGEST = 30.0
+"""Seconds that anything here may take."""
+MODELS = ["gemma3:4b", "google/gemma-3-27b-it"]
+OWNERS = {"vllm": "vllm", "lmstudio": "organization_owner", "ollama": "library", "plain": "system"}
+
+
+class Gone(Exception):
+    """The client has left."""
+
+
+class Refused(Exception):
+    """An answer that is no reply."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        super().__init__(status)
+        self.status, self.body = status, body
+
+
+@dataclass
+class State:
+    """What the server knows; guarded by `changed`."""
+
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    replies: list[dict[str, Any]] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        return str(self.settings.get("kind", "plain"))
+
+
+STATE = State()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = LONGEST
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: standard error is pytest's."""
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        if url.path == "/_requests":
+            self.answer(200, recorded(parse_qs(url.query)))
+            return
+        STATE.asked.append(f"GET {self.path}")
+        pages = {"/v1/models": listed, **OWN_PAGES.get(STATE.kind, {})}
+        try:
+            self.check_key()
+            if url.path not in pages:
+                raise no_page(f"GET {url.path}")
+            self.answer(200, pages[url.path]())
+        except Refused as refused:
+            self.answer(refused.status, refused.body)
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+        if self.path == "/_control":
+            self.control(body)
+            return
+        STATE.asked.append(f"POST {self.path}")
+        entry = {"path": self.path, "headers": dict(self.headers), "body": body, "ended": ""}
+        with STATE.changed:
+            STATE.requests.append(entry)
+        try:
+            self.check_key()
+            if self.path not in ("/v1/chat/completions", "/v1/completions"):
+                raise no_page(f"POST {self.path}")
+            check(body)
+            self.converse(body, is_chat=self.path.endswith("/chat/completions"))
+            entry["ended"] = "whole"
+        except Refused as refused:
+            entry["ended"] = "refused"
+            self.answer(refused.status, refused.body)
+        except (Gone, OSError):
+            entry["ended"] = "disconnected"
+            self.close_connection = True
+        finally:
+            with STATE.changed:
+                STATE.changed.notify_all()
+
+    def control(self, asked: dict[str, Any]) -> None:
+        with STATE.changed:
+            if asked.get("reset"):
+                STATE.replies, STATE.settings, STATE.requests, STATE.asked = [], {}, [], []
+            STATE.replies.extend(asked.get("replies", ()))
+            STATE.settings.update(asked.get("settings", {}))
+        self.answer(200, {})
+
+    def check_key(self) -> None:
+        if "page" in STATE.settings:
+            raise Refused(200, STATE.settings["page"])
+        wanted = STATE.settings.get("key")
+        given = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if wanted and given != wanted:
+            said = f"Incorrect API key provided: {given}." if given else "You didn't provide an API key."
+            raise Refused(401, error(said, "invalid_request_error", "invalid_api_key"))
+
+    def converse(self, asked: dict[str, Any], is_chat: bool) -> None:
+        with STATE.changed:
+            if not STATE.replies:
+                raise Refused(500, error("the stand-in has no reply left", "server_error"))
+            reply = STATE.replies.pop(0)
+        if reply.get("drop"):
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+        elif "status" in reply or "body" in reply:
+            self.answer(reply.get("status", 200), reply.get("body", ""), reply.get("headers"))
+        elif asked.get("stream"):
+            self.stream(asked, reply, is_chat)
+        else:
+            message = {"role": "assistant", "content": reply.get("text", "")}
+            choice = {"index": 0, "message": message, "finish_reason": reply.get("finish", "stop")}
+            self.answer(200, {**frame(asked, "chat.completion"), "choices": [choice], "usage": usage(asked, reply)})
+
+    def stream(self, asked: dict[str, Any], reply: dict[str, Any], is_chat: bool) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for event in reply.get("events", ()):
+            self.event(event, reply)
+        if "events" not in reply:
+            self.frames(asked, reply, is_chat)
+        if cut := reply.get("cut"):
+            self.write(b'data: {"choices": [{"delta": {"conte')
+            if cut == "connection":
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+        elif reply.get("hang"):
+            self.wait(LONGEST)
+        elif not (reply.get("no_done") or "events" in reply):
+            self.event("[DONE]", reply)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def frames(self, asked: dict[str, Any], reply: dict[str, Any], is_chat: bool) -> None:
+        """All but the last."""
+        kind = "chat.completion.chunk" if is_chat else "text_completion"
+
+        def say(said: dict[str, Any], finish: str | None = None) -> None:
+            said = {"delta": said} if is_chat else {"text": said.get("content", "")}
+            self.frame({**frame(asked, kind), "choices": [{"index": 0, **said, "finish_reason": finish}]}, reply)
+
+        say({"role": "assistant", "content": ""})
+        if thought := reply.get("thought"):
+            say({reply.get("thought_field", "reasoning_content"): thought, "content": None})
+        for piece in pieces(reply.get("text", ""), reply.get("piece", 4)):
+            say({"content": piece})
+        for index, call in enumerate(reply.get("tool_calls", ())):
+            say({"tool_calls": [{"index": index, "id": f"call_{index}", "type": "function", "function": call}]})
+            say({"tool_calls": [{"index": index, "function": {"arguments": ""}}]})
+        if "late_error" in reply:
+            self.frame(reply["late_error"], reply)
+        elif "cut" not in reply:
+            finish = reply.get("finish", "tool_calls" if reply.get("tool_calls") else "stop")
+            if finish:
+                say({}, finish)
+            if late := reply.get("late_text"):
+                say({"content": late})
+            if asked.get("stream_options", {}).get("include_usage") and not reply.get("hang"):
+                self.frame({**frame(asked, kind), "choices": [], "usage": usage(asked, reply)}, reply)
+
+    def frame(self, value: dict[str, Any], reply: dict[str, Any]) -> None:
+        # Nothing is escaped: llama.cpp and vLLM send U+0085 and U+2028 as they are.
+        self.event(json.dumps(value, ensure_ascii=False), reply)
+
+    def event(self, said: str, reply: dict[str, Any]) -> None:
+        end = reply.get("line_end", "\n")
+        ping = f": ping{end}{end}" if reply.get("ping") else ""
+        lines = "".join(f"data: {line}{end}" for line in said.split("\n"))
+        whole = f"{ping}{lines}{end}".encode("utf-8", "surrogatepass")
+        for begin in range(0, len(whole), step := reply.get("split", len(whole))):
+            self.write(whole[begin : begin + step])
+
+    def write(self, part: bytes) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+
+    def wait(self, seconds: float) -> None:
+        """Waits, unless the client leaves meanwhile.
+
+        Raises:
+            Gone: it left.
+        """
+        readable, _, _ = select.select([self.connection], [], [], seconds)
+        if readable and not self.connection.recv(1, socket.MSG_PEEK):
+            raise Gone
+
+    def answer(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
+        raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html" if isinstance(body, str) else "application/json")
+        self.send_header("Content-Length", str(len(raw)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(raw)
+
+
+def check(asked: dict[str, Any]) -> None:
+    """Refuses what such a server refuses."""
+    model, window = asked.get("model"), STATE.settings.get("window", 8192)
+    if model not in MODELS:
+        raise Refused(404, error(f"The model `{model}` does not exist.", "NotFoundError", 404))
+    tokens = count(asked)
+    if tokens > window:
+        said = (
+            f"This model's maximum context length is {window} tokens. However, your request has {tokens} input "
+            "tokens. Please reduce the length of the input messages."
+        )
+        raise Refused(400, error(said, "BadRequestError", 400))
+
+
+def no_page(asked: str) -> Refused:
+    if STATE.kind == "lmstudio":
+        return Refused(200, {"error": f"Unexpected endpoint or method. ({asked})"})
+    return Refused(404, {"detail": "Not Found"})
+
+
+def error(message: str, kind: str, code: Any = None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+def listed() -> Any:
+    if STATE.settings.get("no_list"):
+        raise Refused(404, {"detail": "Not Found"})
+    extra = {"max_model_len": STATE.settings.get("window", 8192)} if STATE.kind == "vllm" else {}
+    owner = STATE.settings.get("owner", OWNERS[STATE.kind])
+    data = [{"id": name, "object": "model", "created": 0, "owned_by": owner, **extra} for name in MODELS]
+    if STATE.settings.get("bare_list"):
+        return data
+    return {"object": "list", STATE.settings.get("models_key", "data"): data}
+
+
+def lm_studio_models() -> dict[str, Any]:
+    window = STATE.settings.get("window", 8192)
+    data = [
+        {"id": name, "object": "model", "type": "llm", "arch": "gemma3", "state": "loaded",
+         "max_context_length": 131_072, "loaded_context_length": window}
+        for name in MODELS
+    ]  # fmt: skip
+    return {"object": "list", "data": data}
+
+
+def version() -> dict[str, str]:
+    return {"version": STATE.settings.get("version", "0.14.1")}
+
+
+OWN_PAGES: dict[str, dict[str, Any]] = {
+    "vllm": {"/version": version},
+    "lmstudio": {"/api/v0/models": lm_studio_models},
+    "ollama": {"/api/version": version},
+}
+
+
+def frame(asked: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {"id": "chatcmpl-1", "object": kind, "created": 1, "model": asked["model"]}
+
+
+def usage(asked: dict[str, Any], reply: dict[str, Any]) -> dict[str, int]:
+    read = reply.get("counts", count(asked))
+    wrote = len(pieces(reply.get("text", ""), 4))
+    return {"prompt_tokens": read, "completion_tokens": wrote, "total_tokens": read + wrote}
+
+
+def count(asked: dict[str, Any]) -> int:
+    return len(json.dumps(asked.get("messages") or asked.get("prompt"))) // 4
+
+
+def pieces(text: str, size: int) -> list[str]:
+    return [text[begin : begin + size] for begin in range(0, len(text), size)]
+
+
+def recorded(query: dict[str, list[str]]) -> dict[str, Any]:
+    ended = int(query.get("ended", ["0"])[0])
+    with STATE.changed:
+        STATE.changed.wait_for(lambda: sum(1 for each in STATE.requests if each["ended"]) >= ended, timeout=10)
+        return {"requests": STATE.requests, "asked": STATE.asked}
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients may leave at any moment; anything else is shown."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            traceback.print_exc()
+
+
+def main() -> None:
+    server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(server.server_address[1], flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

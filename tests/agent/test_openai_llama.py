@@ -1,0 +1,283 @@
+"""The backend `openai` against a real llama.cpp server, whose model says something else each time."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import httpx
+import pytest
+
+from gemmagraph import Agent, Gemma, errors
+from gemmagraph.backends.base import Request
+from gemmagraph.backends.http import Bounds
+from gemmagraph.backends.openai import OpenAIBackend
+from gemmagraph.prompts.grammar import grammar
+from gemmagraph.prompts.messages import Text, ToolSpec, Turn
+from gemmagraph.prompts.notation import notation_named, read
+from gemmagraph.prompts.prompt import PromptWriter, Transcript
+from gemmagraph.prompts.reply_schema import reply_schema
+from gemmagraph.prompts.toolset import Toolset
+from gemmagraph.prompts.turns import turn_format
+
+for package in ("gguf", "numpy", "xllamacpp"):
+    pytest.importorskip(
+        package, reason=f"{package} is not installed, or has no wheel here: no real llama.cpp server to test against"
+    )
+
+CONTEXT = 30_000
+"""More than it writes in the seconds that a test waits."""
+NOTATIONS = ("function_call", "json", "tool_code", "pythonic", "gemma4", "functiongemma")
+WEATHER = ToolSpec(
+    "get_weather",
+    "Tells the weather.",
+    {
+        "type": "object",
+        "properties": {"city": {"type": "string", "maxLength": 12}, "days": {"type": "integer"}},
+        "required": ["city"],
+    },
+)
+TOOLS = Toolset([WEATHER])
+HELLO = (Turn("user", (Text("What is the weather in Paris?"),)),)
+
+
+@pytest.fixture(scope="session")
+def server():
+    script = Path(__file__).with_name("llama_server.py")
+    arguments = [sys.executable, str(script), str(CONTEXT)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield json.loads(process.stdout.readline())
+        process.communicate(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def url(server):
+    return server["url"]
+
+
+@pytest.fixture(scope="session")
+def flat(server):
+    return {**server["options"], "seed": 3}
+
+
+@pytest.fixture
+def backend(url, monkeypatch):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return OpenAIBackend(f"{url}/v1", bounds=Bounds(connect=2, first_byte=10, between=10, total=20, pause=0.01))
+
+
+def prompt(notation: str) -> str:
+    made = notation_named(notation)
+    transcript = Transcript(PromptWriter(turn_format(made.turns or "gemma"), made, TOOLS))
+    transcript.update(HELLO)
+    return transcript.completion()
+
+
+def test_it_says_what_it_is_and_what_it_can(backend):
+    listed = asyncio.run(backend.models())
+    assert [Path(model.name).name for model in listed] == ["tiny-gemma.gguf"]
+    described = asyncio.run(backend.info("tiny-gemma"))
+    assert (described.context, described.capabilities) == (32_768, ("completion",))
+    assert described.constraints == {"grammar", "schema"}
+    assert 400_000 < described.size < 600_000
+    assert backend.label.startswith("llama.cpp ")
+
+
+def test_a_chat_is_streamed_and_counted(backend, ask, flat):
+    heard = ask(backend, model="tiny-gemma", context=CONTEXT, max_tokens=12, options=flat)
+    assert len([chunk for chunk in heard.chunks if chunk.text]) > 3
+    assert heard.notices == []
+    assert heard.chunks[-1].stop == "length"
+    assert heard.chunks[-1].usage.output_tokens == 12
+    assert heard.chunks[-1].usage.input_tokens > 20
+
+
+def test_a_whole_prompt_is_completed_and_begins_with_one_bos(backend, ask, flat, url):
+    heard = ask(
+        backend, model="tiny-gemma", messages=None, prompt="<bos>Hi", max_tokens=4, options=flat, context=CONTEXT
+    )
+    alone = httpx.post(f"{url}/tokenize", json={"content": "Hi", "add_special": True}).json()["tokens"]
+    assert heard.chunks[-1].usage.input_tokens == len(alone)
+    assert heard.chunks[-1].usage.output_tokens == 4
+
+
+@pytest.mark.parametrize("notation", NOTATIONS)
+def test_a_reply_held_to_a_grammar_is_a_call_that_our_reader_reads(backend, ask, flat, notation):
+    made = notation_named(notation)
+    stops = turn_format(made.turns or "gemma").stops
+    complete = 0
+    for seed in range(3):
+        heard = ask(
+            backend,
+            model="tiny-gemma",
+            messages=None,
+            prompt=prompt(notation),
+            grammar=grammar(notation, TOOLS, "required"),
+            stop=stops,
+            max_tokens=400,
+            options={**flat, "seed": seed},
+        )
+        if heard.chunks[-1].stop == "length":
+            continue
+        complete += 1
+        reply = read(made, heard.text, TOOLS)
+        assert reply.calls, heard.text
+        assert (reply.bad_calls, reply.repaired, reply.text) == ((), False, "")
+        assert {call.name for call in reply.calls} == {"get_weather"}
+    assert complete
+
+
+@pytest.mark.parametrize("notation", ["function_call", "json"])
+def test_a_chat_is_held_to_a_grammar_too(backend, ask, flat, notation):
+    held = grammar(notation, TOOLS, "required", several=False)
+    heard = ask(backend, model="tiny-gemma", grammar=held, max_tokens=200, options=flat)
+    assert [call.name for call in read(notation_named(notation), heard.text, TOOLS).calls] == ["get_weather"]
+
+
+def test_a_chat_is_held_to_a_schema(backend, ask, flat):
+    properties = {"ok": {"enum": ["yes", "no"]}}
+    schema = {"type": "object", "properties": properties, "required": ["ok"], "additionalProperties": False}
+    heard = ask(backend, model="tiny-gemma", schema=schema, max_tokens=300, options=flat)
+    assert json.loads(heard.text) in ({"ok": "yes"}, {"ok": "no"})
+
+
+def test_a_schema_for_a_whole_prompt_is_refused_since_not_every_build_holds_to_it(backend, ask):
+    with pytest.raises(errors.BadRequest, match=r"no reply to a whole prompt to a JSON Schema. Hold it to a grammar"):
+        ask(backend, messages=None, prompt="Well?", schema={"type": "object"})
+
+
+def test_a_grammar_with_marks_in_a_chat_is_refused_before_it_is_lost(backend, ask):
+    with pytest.raises(errors.BadRequest) as caught:
+        ask(backend, grammar=grammar("gemma4", TOOLS, "required"))
+    assert "no reply in a chat to a grammar with control marks in it (<|tool_call>" in str(caught.value)
+    assert 'llama.cpp with transport="completion"' in str(caught.value)
+
+
+def test_control_marks_are_shown_and_end_a_reply_where_they_are_stop_strings(backend, ask, flat, server):
+    """Also without a grammar: FunctionGemma makes up results unless it is stopped there."""
+    stop, start = (server["ids"][mark] for mark in ("<start_function_response>", "<start_function_call>"))
+    shown = 0
+    for seed in range(8):
+        heard = ask(
+            backend,
+            model="tiny-gemma",
+            messages=None,
+            prompt="Hi",
+            stop=turn_format("functiongemma").stops,
+            max_tokens=200,
+            options={**flat, "seed": seed, "logit_bias": [*flat["logit_bias"], [stop, 3.0], [start, 4.0]]},
+        )
+        assert "<start_function_response>" not in heard.text
+        assert heard.chunks[-1].stop == "stop"
+        shown += "<start_function_call>" in heard.text
+    assert shown >= 3
+
+
+@pytest.mark.parametrize("way", ["chat", "completion"])
+def test_a_prompt_that_does_not_fit_is_an_error_with_the_numbers(backend, ask, way):
+    long = "word " * 7000
+    asked = (
+        {"messages": None, "prompt": long}
+        if way == "completion"
+        else {"messages": ({"role": "user", "content": long},)}
+    )
+    with pytest.raises(errors.ContextOverflow, match=r"35,0\d\d tokens does not fit the context window of 30,\d\d\d"):
+        ask(backend, **asked)
+
+
+def test_what_the_server_runs_and_allots_is_said_once(backend, ask, flat):
+    asked = {"model": "gemma-3-27b", "context": 100_000, "max_tokens": 2, "options": flat}
+    named, allotted = ask(backend, **asked).notices
+    assert "tiny-gemma.gguf', whatever model is asked for" in named
+    assert re.search(r"runs with 30,\d\d\d tokens of context, not with the 100,000 asked for", allotted)
+    assert ask(backend, **asked).notices == []
+
+
+@pytest.mark.parametrize("how", ["closed", "cancelled"])
+def test_who_leaves_frees_the_slot(backend, url, flat, hear, how):
+    endless = grammar_of_letters()
+
+    async def leave():
+        begun = asyncio.Event()
+
+        async def reads():
+            asked = Request("tiny-gemma", prompt="Hi", max_tokens=100_000, options=flat, grammar=endless)
+            async with aclosing(backend.stream(asked)) as chunks:
+                async for chunk in chunks:
+                    if chunk.text:
+                        begun.set()
+                        if how == "closed":
+                            return
+
+        reading = asyncio.create_task(reads())
+        await asyncio.wait_for(begun.wait(), 10)
+        if how == "cancelled":
+            reading.cancel()
+        await asyncio.wait({reading}, timeout=10)
+        async with httpx.AsyncClient() as client:
+            for _ in range(200):
+                slots = (await client.get(f"{url}/slots")).json()
+                if not any(slot["is_processing"] for slot in slots):
+                    return await hear(backend, model="tiny-gemma", max_tokens=2, options=flat)
+                await asyncio.sleep(0.01)
+        raise AssertionError("the slot is still busy")
+
+    assert asyncio.run(asyncio.wait_for(leave(), 20)).chunks[-1].usage.output_tokens == 2
+
+
+def grammar_of_letters():
+    made = grammar("function_call", TOOLS, "required")
+    return replace(made, gbnf="root ::= " + "letters " * 15 + "\nletters ::= [a-z]{1900}")
+
+
+class Forced(OpenAIBackend):
+    """Holds the first reply to a call and the second to an answer, as the model would by itself if it could."""
+
+    asked = 0
+
+    def stream(self, request):
+        self.asked += 1
+        made = grammar("function_call", request.tools, "required", several=False)
+        if self.asked > 1:
+            made = replace(made, gbnf='root ::= "It is sunny in " [A-Z] [a-z]{3,8} "."')
+        return super().stream(replace(request, grammar=made))
+
+
+@pytest.mark.parametrize("transport", ["chat", "completion"])
+def test_an_agent_calls_a_tool_and_answers_over_the_real_server(url, flat, transport):
+    got = []
+
+    def get_weather(city: Literal["Paris", "Rome"]) -> str:
+        """Tells the weather.
+
+        Args:
+            city: where.
+        """
+        got.append(city)
+        return "sunny"
+
+    gemma = Gemma(Forced(f"{url}/v1"), transport=transport, notation="function_call", max_tokens=400, **flat)
+    with Agent(gemma, [get_weather]) as agent:
+        result = agent.run("What is the weather in Paris?")
+    assert result.stop == "answered"
+    assert result.text.startswith("It is sunny in ")
+    assert [call.result for call in result.calls] == ["sunny"]
+    assert len(got) == 1
+
+
+def test_a_grammar_that_is_none_is_refused_with_the_servers_words(backend, ask):
+    broken = replace(grammar("function_call", TOOLS), gbnf="root ::= (")
+    with pytest.raises(errors.BadRequest, match="failed to parse grammar"):
+        ask(backend, messages=None, prompt="Hi", grammar=broken)
+
+
+def test_the_schema_of_a_reply_is_one_that_the_server_takes(backend, ask, flat):
+    heard = ask(backend, schema=reply_schema(TOOLS, "required", several=False), max_tokens=400, options=flat)
+    assert heard.chunks[-1].stop in ("stop", "length")
+    assert heard.text.lstrip().startswith("{")
