@@ -1,6 +1,7 @@
 """For tests of what lives in `agent/`: asking a backend and hearing all it says."""
 
 import asyncio
+import signal
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -9,6 +10,10 @@ import pytest
 from gemmagraph.backends.base import Backend, Chunk, Request
 from gemmagraph.backends.http import Bounds
 from gemmagraph.backends.ollama import OllamaBackend
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # What a shell runs in the background ignores Ctrl-C, and so would the programs that are tested.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
