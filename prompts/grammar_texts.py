@@ -40,7 +40,6 @@ _MARKS: Final = (
 )
 _BACKSLASH: Final = ("backslash", literal("\\\\"))
 _ESCAPE: Final = ("escape", r'"\\" [nt]')
-_RETURN: Final = ("return", r'"\\r"')
 _CODED: Final = ("coded", r'"\\" (["] | "u00" [01] [0-9a-f])')
 """What `writing.quoted` escapes beside a backslash, in two parts: behind `C:` only this one can be read."""
 _PLAIN: Final = r'^"\\\x00-\x1F<'
@@ -56,13 +55,12 @@ _MARKED_CHARACTERS: Final = (
 _CHARACTERS: Final = (
     _BACKSLASH,
     _ESCAPE,
-    _RETURN,
     _CODED,
-    ("char", f"[{_PLAIN}] | backslash | escape | return | coded"),
-    ("no-letter", f"[{_PLAIN}A-Za-z] | backslash | escape | return | coded"),
-    ("no-colon", f"[{_PLAIN}:] | backslash | escape | return | coded"),
+    ("char", f"[{_PLAIN}] | backslash | escape | coded"),
+    ("no-letter", f"[{_PLAIN}A-Za-z] | backslash | escape | coded"),
+    ("no-colon", f"[{_PLAIN}:] | backslash | escape | coded"),
     ("no-escape", f"[{_PLAIN}] | backslash | coded"),
-    ("no-small", f"[{_PLAIN}a-z] | backslash | escape | return | coded"),
+    ("no-small", f"[{_PLAIN}a-z] | backslash | escape | coded"),
 )
 
 _FORMATS: Final[Mapping[str, str]] = MappingProxyType(
@@ -155,7 +153,7 @@ class Strings:
         return f"a-{name}"
 
 
-_NEW: Final = (Step(frozenset({"escape", "return"})), Step(_SMALL))
+_NEW: Final = (Step(frozenset({"escape"})), Step(_SMALL))
 _HOST: Final = _LETTERS | _DIGITS | {"_"}
 
 
@@ -163,17 +161,17 @@ def _paths() -> Iterator[Pattern]:
     """`C:\\new`, `..\\temp` behind a blank: what is taken for a path whose backslashes were not doubled."""
     yield Step(_LETTERS | _DIGITS, negated=True), Step(_LETTERS), *pattern(":"), *_NEW
     for dots in (".", ".."):
-        yield Step(frozenset({" ", "escape", "return"})), *pattern(dots), *_NEW
+        yield Step(frozenset({" ", "escape"})), *pattern(dots), *_NEW
 
 
 _SERVER: Final = (Step(frozenset({"backslash"})), Step(_HOST), Step(_HOST | {"-"}, many=True), *_NEW)
 """`\\\\server\\new`, `C:\\\\temp\\new`."""
 _QUOTED: Final = Text(
     "str",
-    nowhere=(*_MARKS, *_paths(), _SERVER, (Step(frozenset({"return"})), Step(_SMALL))),
+    nowhere=(*_MARKS, *_paths(), _SERVER),
     not_first=tuple(path[1:] for path in _paths()),
     never=CONTROLS | {'"', "\\"},
-    units=(("backslash", "backslash"), ("escape", "escape"), ("return", "return"), ("coded", "coded")),
+    units=(("backslash", "backslash"), ("escape", "escape"), ("coded", "coded")),
     end=literal('"'),
 )
 

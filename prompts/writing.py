@@ -18,8 +18,9 @@ NAME: Final = re.compile(r"[^\W\d][\w.:/-]{0,198}[\w./-]|[^\W\d]")
 KEY: Final = re.compile(r"[^\W\d]\w{0,63}")
 """A key that may stand bare. Python takes more (letters with combining marks), readers do not."""
 
-_READ_IN_TWO_WAYS = re.compile(r"(?<!\\)((?:\\\\)*)\\([bfnrt])")
-_CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_RETURN = re.compile(r"(?<!\\)((?:\\\\)*)\\r")
+_READ_IN_TWO_WAYS = re.compile(r"(?<!\\)((?:\\\\)*)\\([bfnt])")
+_CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "t": "\t"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 escape_marks = Defuser(ALL_MARKS, "\\u003c")
 """A written call with the control marks in its strings escaped: it can stand in any family's prompt, and still
@@ -29,6 +30,8 @@ reads back exactly."""
 def quoted(text: str) -> str:
     """`text` in double quotes, with escapes that mean the same in Python and in JSON."""
     written = json.dumps(text, ensure_ascii=False)
+    if "\r" in text:  # `docs\readme` is read as a path whose backslashes were not doubled
+        written = _RETURN.sub(r"\g<1>\\u000d", written)
     if "\\" in written and is_half_escaped(written[1:-1], python=True):
         # `Q:\nwhat` would be taken for a path whose backslashes were not doubled, `\b` for a part of a pattern.
         written = _READ_IN_TWO_WAYS.sub(lambda escape: f"{escape[1]}\\u{ord(_CONTROLS[escape[2]]):04x}", written)

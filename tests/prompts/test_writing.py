@@ -51,6 +51,7 @@ def test_letters_stay_as_they_are() -> None:
         ("..\nlate", '"..\\u000alate"'),
         ("\\alpha\nbeta", '"\\\\alpha\\u000abeta"'),
         ("\b\\\f", '"\\u0008\\\\\\u000c"'),
+        ("a\r\nb\\r", '"a\\u000d\\nb\\\\r"'),
         ("Q:\nWhat?", '"Q:\\nWhat?"'),
         ("notes:\nlate", '"notes:\\nlate"'),
         ("C:\\new\\temp", '"C:\\\\new\\\\temp"'),
