@@ -18,7 +18,7 @@ from gemmagraph.prompts.messages import JSON, ToolCall, ToolResult, ToolSpec
 from gemmagraph.prompts.prompted import PromptedReader
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.prompts.wording import declared, wording
-from gemmagraph.prompts.writing import escape_marks, json_value, python_call
+from gemmagraph.prompts.writing import escape_marks, python_call, shown_json
 
 
 def write_call(name: str, arguments: Mapping[str, JSON]) -> str:
@@ -55,5 +55,5 @@ def _declaration(spec: ToolSpec) -> str:
 
 def _result(result: ToolResult) -> str:
     head = "FUNCTION_ERROR" if result.is_error else "FUNCTION_RESULT"
-    content = result.content if isinstance(result.content, str) else json_value(result.content)
+    content = result.content if isinstance(result.content, str) else shown_json(result.content)
     return f"{head}: {result.name}\n{content if content.strip() else '(empty)'}"

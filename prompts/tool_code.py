@@ -25,7 +25,7 @@ from gemmagraph.prompts.prompted import PromptedReader
 from gemmagraph.prompts.stubs import stub
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.prompts.wording import declared, wording
-from gemmagraph.prompts.writing import escape_marks, json_value, python_call
+from gemmagraph.prompts.writing import escape_marks, python_call, shown_json
 
 _BACKTICKS = re.compile("`{3,}")
 
@@ -52,7 +52,7 @@ class ToolCode:
 
 
 def _result(result: ToolResult) -> str:
-    content = result.content if isinstance(result.content, str) else json_value(result.content)
+    content = result.content if isinstance(result.content, str) else shown_json(result.content)
     outcome = "failed" if result.is_error else "returned"
     said = f"{result.name} {outcome}:\n{content if content.strip() else '(empty)'}"
     # A longer fence than any in the result: nothing in it can close the block.

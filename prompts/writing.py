@@ -35,6 +35,11 @@ def quoted(text: str) -> str:
     if "\\" in written and is_half_escaped(written[1:-1], python=True):
         # `Q:\nwhat` would be taken for a path whose backslashes were not doubled, `\b` for a part of a pattern.
         written = _READ_IN_TWO_WAYS.sub(lambda escape: f"{escape[1]}\\u{ord(_CONTROLS[escape[2]]):04x}", written)
+    return _without_lone(written)
+
+
+def _without_lone(written: str) -> str:
+    """Half a character, which no prompt can hold, as its escape."""
     return _SURROGATE.sub(lambda lone: f"\\u{ord(lone.group()):04x}", written)
 
 
@@ -60,6 +65,11 @@ def json_value(value: JSON) -> str:
     return json.dumps(value)
 
 
+def shown_json(value: JSON) -> str:
+    """A JSON value as JSON, on one line, for the model to read; nobody reads it back."""
+    return _without_lone(json.dumps(value, ensure_ascii=False, default=dict))
+
+
 def json_call(name: str, arguments: Mapping[str, JSON]) -> str:
     """A call as a JSON object."""
     return json_value({"name": name, "arguments": arguments})
@@ -80,7 +90,7 @@ def _argument(key: str, value: JSON) -> str:
 
 def json_declaration(spec: ToolSpec) -> str:
     """A tool as JSON, on one line."""
-    return json_value(
+    return shown_json(
         {"name": spec.name, "description": spec.description, "parameters": schemas.flat(spec.parameters)}
     )
 
@@ -88,6 +98,6 @@ def json_declaration(spec: ToolSpec) -> str:
 def json_results(results: Sequence[ToolResult]) -> str:
     """Results as JSON, one on a line."""
     return "\n".join(
-        json_value({"name": result.name, "error" if result.is_error else "result": result.content})
+        shown_json({"name": result.name, "error" if result.is_error else "result": result.content})
         for result in results
     )
