@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gemmagraph.approvals import Reject as Reject
     from gemmagraph.approvals import Respond as Respond
     from gemmagraph.backends import register_backend as register_backend
+    from gemmagraph.chat import ChatGemma as ChatGemma
     from gemmagraph.errors import AgentError as AgentError
     from gemmagraph.errors import BackendError as BackendError
     from gemmagraph.errors import GemmagraphError as GemmagraphError
@@ -40,6 +41,7 @@ _HOMES = {
     "Approve": "approvals",
     "BackendError": "errors",
     "CallRecord": "run",
+    "ChatGemma": "chat",
     "Edit": "approvals",
     "Gemma": "model",
     "GemmagraphError": "errors",
@@ -65,6 +67,7 @@ __all__ = [
     "Approve",
     "BackendError",
     "CallRecord",
+    "ChatGemma",
     "Edit",
     "Gemma",
     "GemmagraphError",

@@ -27,6 +27,10 @@ from gemmagraph.prompts.prompt import PromptWriter
 _written = json.JSONEncoder(ensure_ascii=False).encode
 _JSON_CONTENT: Final = "gemmagraph_json"
 """In a ToolMessage's `additional_kwargs`: its content is a JSON value written out, not text."""
+_BESIDE_TEXT: Final = frozenset(
+    {"tool_use", "tool_call", "tool_call_chunk", "invalid_tool_call", "thinking", "reasoning"}
+)
+"""Parts of what a model said that stand elsewhere in the message too, or are no part of a prompt."""
 _THOUGHTS: Final = "reasoning_content"
 """In an AIMessage's `additional_kwargs`, where LangChain's own models put it: what the model thought."""
 _SECRET: Final = token_bytes(16)
@@ -175,6 +179,8 @@ def _text(message: BaseMessage) -> str:
             pieces.append(block)
         elif block.get("type") == "text":
             pieces.append(str(block.get("text", "")))
+        elif isinstance(message, AIMessage) and block.get("type") in _BESIDE_TEXT:
+            continue
         else:
             raise AgentError(
                 f"A message holds a part of type {block.get('type')!r}.", hint="Only text is understood so far."

@@ -28,6 +28,7 @@ __all__ = [
     "BackendTimeout",
     "BackendUnavailable",
     "BadRequest",
+    "ChoiceIgnored",
     "ContextOverflow",
     "EmptyReply",
     "GemmagraphError",
@@ -85,6 +86,10 @@ class BackendTimeout(BackendError):
 
 class TruncatedReply(BackendError):
     """The reply ended without the frame that says it is complete."""
+
+
+class ChoiceIgnored(BackendError):
+    """The model did not call a tool although it had to, or called one although it must not, however often asked."""
 
 
 class EmptyReply(BackendError):

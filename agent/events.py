@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gemmagraph.prompts.messages import JSON, BadCall, Reply, ToolCall
 
 if TYPE_CHECKING:
     from gemmagraph.approvals import Approval, Decision
     from gemmagraph.run import Result
+
+HeldTo: TypeAlias = Literal["", "grammar", "schema"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class PromptSent:
     """What goes to the server: the whole prompt, or the chat messages."""
 
     prompt: str | tuple[Mapping[str, JSON], ...]
+    held_to: HeldTo = ""
+    """What the server is to hold the reply to, if anything."""
 
 
 @dataclass(frozen=True, slots=True)

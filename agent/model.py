@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from gemmagraph.backends import backend_for
-from gemmagraph.backends.base import Chunk, Request, Transport
-from gemmagraph.errors import AgentError, EmptyReply, TruncatedReply
-from gemmagraph.events import (
-    ArgumentsDelta,
-    CallProposed,
-    CallRefused,
-    CallStarted,
-    Event,
-    Notice,
-    PromptSent,
-    Reasked,
-    ReplyReceived,
-    TextDelta,
-    ThoughtDelta,
-)
-from gemmagraph.limits import storable
+from gemmagraph.backends.base import Request, Transport
+from gemmagraph.errors import AgentError, BackendError, ChoiceIgnored, EmptyReply
+from gemmagraph.events import Event, HeldTo, PromptSent, Reasked
 from gemmagraph.prompts.catalog import Family, family_of
-from gemmagraph.prompts.messages import BadCall, Reply, StopReason, Text, ToolCall, ToolResult, Turn, Usage
-from gemmagraph.prompts.notation import (
-    ArgumentsRead,
-    BadCallRead,
-    CallBegun,
-    CallRead,
-    Notation,
-    ReadEvent,
-    TextRead,
-    ThoughtRead,
-    notation_named,
-)
+from gemmagraph.prompts.messages import Reply, Text, ToolResult, Turn, Usage
+from gemmagraph.prompts.notation import Notation, notation_named
 from gemmagraph.prompts.prompt import PromptWriter, Transcript
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.prompts.turns import turn_format
+from gemmagraph.reading import Reading
+from gemmagraph.toolchoice import ToolChoice, Wish, constraint, wish
 
 if TYPE_CHECKING:
-    from gemmagraph.backends.base import Backend
+    import os
+
+    from gemmagraph.backends.base import Backend, Constraint
+    from gemmagraph.backends.recording import Cassette, RecordMode
 
 MAX_REASKS: Final = 2
 """Times a reply is asked for again when it holds nothing that can be used. Our own choice."""
@@ -55,6 +36,11 @@ _NAMELESS: Final = frozenset({"builtin", "scripted"})
 """Backends whose label says it all."""
 _FALLBACK_FAMILY: Final = "gemma3"
 _FALLBACK_NOTATION: Final = "function_call"
+
+_OTHER_WORDS: Final = "Ask in other words, or use a larger model."
+_HOLD_IT: Final = (
+    "It was asked three times. Take a larger model, or a server that can hold it to a grammar, such as llama.cpp."
+)
 
 ModelEvent: TypeAlias = Event | Reply
 
@@ -71,6 +57,9 @@ class Gemma:
         max_tokens: tokens of one reply.
         thinking: whether a model that can think does; by default it does not.
         transport: how requests go to the server; by default as the notation needs it, else as the server likes it.
+        record: a file or `Cassette`. Replies are recorded there and played back from then on, without a server.
+        record_mode: `once`, which is that; `new` asks the server for what the file does not hold, `none` never, `all`
+            always, and makes the file anew.
         sampling: temperature, top_p, top_k, min_p, seed … by their usual names; the server's own otherwise.
 
     Raises:
@@ -89,6 +78,8 @@ class Gemma:
         max_tokens: int | None = None,
         thinking: bool | None = None,
         transport: Transport | None = None,
+        record: str | os.PathLike[str] | Cassette | None = None,
+        record_mode: RecordMode | None = None,
         **sampling: Any,
     ) -> None:
         if isinstance(model, str):
@@ -103,6 +94,12 @@ class Gemma:
         self.thinking = thinking
         self.sampling = sampling
         self._writer: PromptWriter | None = None
+        self._constraints: frozenset[Constraint] | None = None
+        """What the server can hold replies to; None until it was asked."""
+        if record is not None or record_mode is not None:
+            from gemmagraph.backends.recording import recorded
+
+            self.backend = recorded(self.backend, record, record_mode, api_key=api_key, base_url=base_url)
 
     @property
     def name(self) -> str:
@@ -123,8 +120,9 @@ class Gemma:
             )
         return self._writer
 
-    def request(self, transcript: Transcript, turns: Sequence[Turn]) -> Request:
-        """The request that asks for the next turn of the conversation."""
+    def request(self, transcript: Transcript, turns: Sequence[Turn], stop: Sequence[str] = ()) -> Request:
+        """The request that asks for the next turn of the conversation; `stop` are texts that end it beside those of
+        the family."""
         transcript.update(turns)
         writer = transcript.writer
         chat = self.transport == "chat"
@@ -134,7 +132,7 @@ class Gemma:
             messages=transcript.chat() if chat else None,
             turns=tuple(turns),
             tools=writer.tools,
-            stop=writer.turns.stops,
+            stop=(*writer.turns.stops, *stop),
             context=self.context,
             max_tokens=self.max_tokens,
             options=self.sampling,
@@ -142,7 +140,14 @@ class Gemma:
         )
 
     async def stream(
-        self, turns: Sequence[Turn], tools: Toolset, *, transcript: Transcript | None = None, watched: bool = True
+        self,
+        turns: Sequence[Turn],
+        tools: Toolset,
+        *,
+        transcript: Transcript | None = None,
+        watched: bool = True,
+        tool_choice: ToolChoice = "auto",
+        stop: Sequence[str] = (),
     ) -> AsyncGenerator[ModelEvent, None]:
         """Asks for the next turn. Yields events as they come, and last the `Reply`.
 
@@ -154,21 +159,23 @@ class Gemma:
             tools: what may be called.
             transcript: what was written at earlier steps of the same conversation.
             watched: whether anybody looks at more than the text; if not, only that and what changes it is told.
+            tool_choice: `auto`, `required`, `none` or the name of a tool. Where the server takes a grammar or a JSON
+                Schema, it holds the reply to it; else one that does not keep to it is asked for again at most twice.
+            stop: texts that end the reply.
 
         Raises:
-            BackendError: the server or engine failed; EmptyReply, if the model says nothing at all.
+            BackendError: the server or engine failed; EmptyReply, if the model says nothing at all; ChoiceIgnored.
+            AgentError: `tool_choice` names no tool.
         """
         transcript = transcript or Transcript(self.writer(tools))
-        asked = turns
-        usage = Usage()
-        empty = 0
+        writer = transcript.writer
+        wanted = wish(tool_choice, writer.tools)
+        asked, usage, empty = turns, Usage(), False
         for attempt in range(1, MAX_REASKS + 2):
-            # What is asked again does not belong to the conversation, so it does not go through its transcript.
-            written = transcript if attempt == 1 else Transcript(transcript.writer)
-            request = self.request(written, asked)
+            request = await self._request(transcript, asked, wanted, attempt, stop)
             if watched:
-                yield PromptSent(request.messages or request.prompt or "")
-            reading = _Reading(self, request.tools, watched)
+                yield PromptSent(request.messages or request.prompt or "", _held_to(request))
+            reading = Reading(self.name, self.notation, request, watched)
             async with aclosing(self.backend.stream(request)) as chunks:
                 async for chunk in chunks:
                     for event in reading.take(chunk):
@@ -177,125 +184,63 @@ class Gemma:
                 yield event
             reply = reading.reply
             usage += reply.usage or Usage()
-            if _usable(reply):
+            fault = _fault(reply, wanted, writer)
+            if not fault:
                 yield reply if attempt == 1 else replace(reply, usage=usage)
                 return
-            if reply.bad_calls:
+            if reply.calls or reply.bad_calls or reply.text:
                 unusable = reply
-            else:
-                empty += 1
-                if empty == 2:
-                    raise EmptyReply(
-                        f"{self.name} answered with nothing at all, twice.",
-                        hint="Ask in other words, or use a larger model.",
-                    )
+            elif empty:
+                raise EmptyReply(f"{self.name} answered with nothing at all, twice.", hint=_OTHER_WORDS)
+            empty |= not reply.raw.strip()
             if attempt <= MAX_REASKS:
-                reason = reply.bad_calls[0].message if reply.bad_calls else "The reply was empty."
-                yield Reasked(reason, attempt)
-                asked = [*asked, *_complaint(reply)]
+                yield Reasked(fault, attempt)
+                asked = [*asked, *_complaint(reply, fault)]
+        if wanted.broken(unusable, writer):
+            raise ChoiceIgnored(f"{self.name} did not keep to tool_choice={tool_choice!r}.", hint=_HOLD_IT)
         yield replace(unusable, usage=usage)
+
+    async def _request(
+        self, transcript: Transcript, turns: Sequence[Turn], wanted: Wish, attempt: int, stop: Sequence[str]
+    ) -> Request:
+        """The request of an attempt, with what makes the server hold the reply to what is wanted, if it can. What is
+        asked again does not belong to the conversation, so it does not go through its transcript."""
+        writer = transcript.writer
+        request = self.request(transcript if attempt == 1 else Transcript(writer), turns, stop)
+        if attempt == 1 and wanted.choice == "auto":
+            return request
+        if self._constraints is None:
+            try:
+                self._constraints = (await self.backend.info(self.model)).constraints
+            except BackendError:  # it cannot say now; what is wrong shows when it is asked
+                return request
+        rules, schema = constraint(wanted, request, writer, self._constraints)
+        return replace(request, grammar=rules, schema=schema)
 
     async def close(self) -> None:
         """Ends the backend's connections."""
         await self.backend.close()
 
 
-class _Reading:
-    """One reply, read as it arrives."""
-
-    def __init__(self, gemma: Gemma, tools: Toolset, watched: bool) -> None:
-        self._name = gemma.name
-        self._watched = watched
-        self._notation = gemma.notation
-        self._reader = gemma.notation.reader(tools)
-        self._begun = time.perf_counter()
-        self._received = 0
-        self._thoughts: list[str] = []
-        self._usage: Usage | None = None
-        self._stop: StopReason | None = None
-        self.reply = Reply()
-        """The whole of it, after `end`."""
-
-    def take(self, chunk: Chunk) -> list[Event]:
-        """What a piece shows."""
-        events: list[Event] = []
-        if chunk.notice:
-            events.append(Notice(chunk.notice))
-        if chunk.thought:
-            self._thoughts.append(chunk.thought)
-            events.append(ThoughtDelta(chunk.thought))
-        if chunk.text:
-            self._received += len(chunk.text)
-            events += self._shown(self._reader.feed(chunk.text))
-        self._usage = chunk.usage or self._usage
-        self._stop = chunk.stop or self._stop
-        return events
-
-    def end(self) -> list[Event]:
-        """What shows only now that nothing more comes.
-
-        Raises:
-            TruncatedReply: the last piece did not say that it is the last.
-        """
-        if self._stop is None:
-            raise TruncatedReply(
-                f"The reply of {self._name} broke off after {self._received} characters.", hint="Ask again."
-            )
-        found, reply = self._reader.close(self._stop)
-        events = self._shown(found)
-        if not all(storable(call.arguments) for call in reply.calls):
-            reply = self._without_huge(reply)
-        if self._usage or self._thoughts:
-            reply = replace(reply, usage=self._usage, thoughts="".join(self._thoughts) + reply.thoughts)
-        self.reply = reply
-        if self._watched:
-            events.append(ReplyReceived(reply, time.perf_counter() - self._begun))
-        return events
-
-    def _shown(self, found: Iterable[ReadEvent]) -> list[Event]:
-        if self._watched:
-            return list(map(self._event, found))
-        return [TextDelta(event.text) for event in found if isinstance(event, TextRead)]
-
-    def _event(self, event: ReadEvent) -> Event:
-        match event:
-            case TextRead(text):
-                return TextDelta(text)
-            case ThoughtRead(text):
-                return ThoughtDelta(text)
-            case ArgumentsRead(text):
-                return ArgumentsDelta(text)
-            case CallBegun(name):
-                return CallStarted(name)
-            case CallRead(call) if not storable(call.arguments):
-                return CallRefused(self._huge(call))
-            case CallRead(call):
-                return CallProposed(call)
-            case BadCallRead(bad_call):
-                return CallRefused(bad_call)
-
-    def _without_huge(self, reply: Reply) -> Reply:
-        """The reply with the calls that cannot be kept among the bad ones. The reader takes them: it keeps integers
-        exact, whatever comes after it."""
-        kept = tuple(call for call in reply.calls if storable(call.arguments))
-        huge = tuple(self._huge(call) for call in reply.calls if not storable(call.arguments))
-        return replace(reply, calls=kept, bad_calls=reply.bad_calls + huge)
-
-    def _huge(self, call: ToolCall) -> BadCall:
-        name = next(name for name, value in call.arguments.items() if not storable(value))
-        why = f"{call.name}: the integer in {name[:60]} is too big, of more than 64 bits. Give a smaller one."
-        return BadCall("invalid_arguments", call.name, why, self._notation.write_calls((call,)))
+def _held_to(request: Request) -> HeldTo:
+    return "grammar" if request.grammar else "schema" if request.schema else ""
 
 
-def _usable(reply: Reply) -> bool:
-    return bool(reply.calls) or (bool(reply.text) and not reply.bad_calls)
+def _fault(reply: Reply, wanted: Wish, writer: PromptWriter) -> str:
+    """Why the model has to be asked again, in words for it; "" if the reply will do."""
+    if not reply.calls and reply.bad_calls:
+        return reply.bad_calls[0].message
+    return wanted.broken(reply, writer) or ("" if reply.calls or reply.text else "The reply was empty.")
 
 
-def _complaint(reply: Reply) -> Iterator[Turn]:
+def _complaint(reply: Reply, fault: str) -> Iterator[Turn]:
     """What the model wrote and what was wrong with it, as the next turns of the conversation."""
-    if not reply.bad_calls:
+    if not reply.raw.strip():
         return
     yield Turn("model", (Text(reply.raw),))
+    if not reply.bad_calls or reply.calls:
+        yield Turn("user", (Text(fault),))
+        return
     yield Turn(
         "tool",
         tuple(ToolResult(f"bad_{i}", bad.tool or "?", bad.message, True) for i, bad in enumerate(reply.bad_calls)),

@@ -65,9 +65,10 @@ def _unknown(name: str, kind: str, model: str) -> AgentError:
         meant = f"{near[0]}:{model}" if model else near[0]
         return AgentError(f"There is no backend {kind!r}.", hint=f"Did you mean {meant!r}?")
     if not model or "gemma" in kind.lower() or not kind.isidentifier():  # a model and its tag, or a file of one
+        meant = "gguf" if name.lower().endswith(".gguf") else "ollama"
         return AgentError(
             f"{name!r} does not say where the model runs.",
-            hint=f"Did you mean 'ollama:{name}'? The places are: {there}.",
+            hint=f"Did you mean '{meant}:{name}'? The places are: {there}.",
         )
     return AgentError(f"There is no backend {kind!r}.", hint=f"There are: {there}.")
 
@@ -91,6 +92,13 @@ def _builtin(model: str, base_url: str | None, api_key: str | None) -> Backend:
     return BuiltinBackend()
 
 
+def _gguf(path: str, base_url: str | None, api_key: str | None) -> Backend:
+    from gemmagraph.backends.gguf import GgufBackend
+
+    _no_server("gguf", base_url, api_key)
+    return GgufBackend(path)
+
+
 def _scripted(path: str, base_url: str | None, api_key: str | None) -> Backend:
     from gemmagraph.backends.scripted import ScriptedBackend
 
@@ -105,10 +113,16 @@ def _no_server(kind: str, base_url: str | None, api_key: str | None) -> None:
 
 _FACTORIES: dict[str, Factory] = {
     "builtin": _builtin,
+    "gguf": _gguf,
     "ollama": _ollama,
     "openai": _openai,
     "scripted": _scripted,
 }
 _NAMELESS = frozenset({"builtin"})
 """Backends that are their own model."""
-_EXAMPLES = {"ollama": "ollama:gemma3:4b", "openai": "openai:google/gemma-3-4b-it", "scripted": "scripted:FILE.jsonl"}
+_EXAMPLES = {
+    "gguf": "gguf:FILE.gguf",
+    "ollama": "ollama:gemma3:4b",
+    "openai": "openai:google/gemma-3-4b-it",
+    "scripted": "scripted:FILE.jsonl",
+}

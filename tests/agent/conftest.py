@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+import sys
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,8 @@ from gemmagraph.backends.ollama import OllamaBackend
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # What a shell runs in the background ignores Ctrl-C, and so would the programs that are tested.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+sys.path.append(str(Path(__file__).parent.parent))  # `tiny_gemma` is for tests in more than one folder
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from gemmagraph import Agent, Gemma, errors
 from gemmagraph.backends.base import Request
 from gemmagraph.backends.http import Bounds
 from gemmagraph.backends.openai import OpenAIBackend
+from gemmagraph.events import PromptSent
 from gemmagraph.prompts.grammar import grammar
 from gemmagraph.prompts.messages import Text, ToolSpec, Turn
 from gemmagraph.prompts.notation import notation_named, read
@@ -281,3 +282,29 @@ def test_the_schema_of_a_reply_is_one_that_the_server_takes(backend, ask, flat):
     heard = ask(backend, schema=reply_schema(TOOLS, "required", several=False), max_tokens=400, options=flat)
     assert heard.chunks[-1].stop in ("stop", "length")
     assert heard.text.lstrip().startswith("{")
+
+
+@pytest.mark.parametrize(
+    ("transport", "notation"),
+    [("chat", "function_call"), ("completion", "function_call"), ("completion", "gemma4"), ("chat", "pythonic")],
+)
+@pytest.mark.parametrize("choice", ["get_weather", "none"])
+def test_a_model_keeps_to_the_choice_because_the_server_holds_it_to_a_grammar(url, flat, transport, notation, choice):
+    stop = ToolSpec("stop", "Stops.", {"type": "object", "properties": {}})
+    weather = ToolSpec(
+        "get_weather", "Tells the weather.", {"type": "object", "properties": {"city": {"enum": ["Oslo"]}}}
+    )
+    backend = OpenAIBackend(f"{url}/v1")
+    if notation == "gemma4":
+        backend.model = "gemma-4-e4b-it"
+    gemma = Gemma(backend, transport=transport, notation=notation, max_tokens=400, **flat)
+
+    async def ask():
+        async with aclosing(gemma.stream(HELLO, Toolset([stop, weather]), tool_choice=choice)) as events:
+            return [event async for event in events]
+
+    *events, reply = asyncio.run(asyncio.wait_for(ask(), 20))
+    assert [event.held_to for event in events if isinstance(event, PromptSent)] == ["grammar"]
+    assert {call.name for call in reply.calls} == ({"get_weather"} if choice == "get_weather" else set())
+    assert not reply.bad_calls
+    assert bool(reply.text) is (choice == "none")

@@ -1,0 +1,288 @@
+"""ChatGemma: a `Gemma` as a LangChain chat model, for chains and agents that are built on one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Literal
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import LanguageModelInput, ModelProfile
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_core.utils.pydantic import is_basemodel_subclass
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+
+from gemmagraph.backends.base import Transport
+from gemmagraph.convert import Conversation, ai_message, messages_of
+from gemmagraph.errors import AgentError
+from gemmagraph.events import TextDelta, ThoughtDelta
+from gemmagraph.model import Gemma
+from gemmagraph.prompts.messages import Reply, ToolSpec
+from gemmagraph.prompts.toolset import Toolset
+from gemmagraph.tools import run_sync
+
+_MOST_TOOLSETS = 16
+"""Sets of tools whose declarations are kept."""
+
+
+class ChatGemma(BaseChatModel):
+    """A Gemma model as a LangChain chat model: calls are rendered, read and checked by gemmagraph on any server.
+
+    The arguments are those of `Gemma`; sampling options that are not named here go into `sampling`. A `Gemma` that
+    is there already is given as `gemma`.
+
+    Raises:
+        AgentError, NotationError: as `Gemma`.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, populate_by_name=True)
+
+    model: str = Field(default="ollama:gemma3:4b", alias="model_name")
+    base_url: str | None = None
+    api_key: SecretStr | None = None
+    notation: str | None = None
+    context: int | None = None
+    max_tokens: int | None = None
+    thinking: bool | None = None
+    transport: Transport | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+    sampling: dict[str, Any] = Field(default_factory=dict)
+    stop: list[str] | None = Field(default=None, alias="stop_sequences")
+    gemma: Gemma | None = Field(default=None, exclude=True)
+    _asked: Gemma = PrivateAttr()
+    _toolsets: dict[str, Toolset] = PrivateAttr(default_factory=dict)
+
+    def model_post_init(self, context: Any, /) -> None:
+        named = {name: getattr(self, name) for name in ("temperature", "top_p", "top_k", "seed")}
+        self._asked = self.gemma or Gemma(
+            self.model,
+            base_url=self.base_url,
+            api_key=self.api_key.get_secret_value() if self.api_key else None,
+            notation=self.notation,
+            context=self.context,
+            max_tokens=self.max_tokens,
+            thinking=self.thinking,
+            transport=self.transport,
+            **{name: value for name, value in named.items() if value is not None},
+            **self.sampling,
+        )
+
+    @property
+    def _llm_type(self) -> str:
+        return "gemmagraph"
+
+    @property
+    def _identifying_params(self) -> Mapping[str, Any]:
+        return {"model": self._asked.name, "notation": self._asked.notation.name}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop, **kwargs)
+        params["ls_provider"] = "gemmagraph"
+        return params
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        family = self._asked.family
+        return {
+            "name": family.name,
+            "max_input_tokens": self._asked.context,
+            "max_output_tokens": self._asked.max_tokens,
+            "text_inputs": True,
+            "text_outputs": True,
+            "reasoning_output": family.thinks,
+            "tool_calling": True,
+            "tool_choice": True,
+            "structured_output": True,
+            "open_weights": True,
+        }
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | bool | dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """This model with tools to call, in any form that LangChain takes.
+
+        Args:
+            tools: what may be called.
+            tool_choice: `auto`, `any` (or `required`, or True), `none`, the name of a tool, or OpenAI's form of that.
+        """
+        declared = [convert_to_openai_tool(tool) for tool in tools]
+        return self.bind(tools=declared, tool_choice=_choice(tool_choice), **kwargs)
+
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type,
+        *,
+        method: Literal["function_calling", "json_schema", "json_mode"] = "function_calling",
+        include_raw: bool = False,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """This model, giving values of `schema`.
+
+        Args:
+            schema: a pydantic class, a TypedDict, a JSON Schema or a function in OpenAI's form.
+            method: `function_calling` and `json_schema` have the value written as the arguments of a call that is
+                required and checked; `json_mode` reads JSON out of an answer whose form the prompt has to ask for.
+            include_raw: give a dict of `raw`, `parsed` and `parsing_error` in place of the value alone.
+
+        Raises:
+            ValueError: there is no such method.
+        """
+        if method in ("function_calling", "json_schema"):
+            return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
+        if method != "json_mode":
+            raise ValueError(f"There is no method {method!r}: say function_calling, json_schema or json_mode.")
+        parser: Runnable[Any, Any]
+        if isinstance(schema, type) and is_basemodel_subclass(schema):
+            parser = PydanticOutputParser(pydantic_object=schema)
+        else:
+            parser = JsonOutputParser()
+        described = convert_to_openai_tool(schema)
+        model = self.bind(ls_structured_output_format={"kwargs": {"method": method}, "schema": described})
+        if not include_raw:
+            return model | parser
+        parsed = RunnablePassthrough.assign(
+            parsed=RunnableLambda(lambda found: found["raw"]) | parser, parsing_error=lambda _: None
+        )
+        failed = RunnablePassthrough.assign(parsed=lambda _: None)
+        return RunnableMap(raw=model) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return run_sync(self._agenerate(messages, stop, **kwargs))
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        message = None
+        async with aclosing(self._said(messages, stop, kwargs)) as pieces:
+            async for piece in pieces:
+                message = piece if isinstance(piece, AIMessage) else message
+        assert message is not None, "a model's stream ends with its message"
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        chunks = self._astream(messages, stop, **kwargs)
+        try:
+            while (chunk := run_sync(anext(chunks, None))) is not None:
+                if run_manager is not None:
+                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+        finally:
+            run_sync(chunks.aclose())
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncGenerator[ChatGenerationChunk, None]:
+        async with aclosing(self._said(messages, stop, kwargs)) as pieces:
+            async for piece in pieces:
+                chunk = ChatGenerationChunk(message=_chunk(piece))
+                if run_manager is not None:
+                    await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+
+    async def _said(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
+    ) -> AsyncGenerator[TextDelta | ThoughtDelta | AIMessage, None]:
+        """Pieces of text and thought as they come, and last the whole message."""
+        gemma = self._asked
+        tools = self._toolset(kwargs.get("tools") or ())
+        writer = gemma.writer(tools)
+        turns = Conversation(writer).turns(messages_of(messages))
+        choice = _choice(kwargs.get("tool_choice"))
+        ends = tuple(stop or self.stop or ())
+        async with aclosing(gemma.stream(turns, tools, tool_choice=choice, stop=ends)) as events:
+            async for event in events:
+                if isinstance(event, TextDelta | ThoughtDelta):
+                    yield event
+                elif isinstance(event, Reply):
+                    message = ai_message(event, writer)
+                    message.response_metadata.update(
+                        model_name=gemma.model, model_provider="gemmagraph", finish_reason=event.stop
+                    )
+                    yield message
+
+    def _toolset(self, tools: Sequence[Mapping[str, Any]]) -> Toolset:
+        """The tools as they are declared; the same object for the same tools, since much is kept with it."""
+        key = json.dumps(tools, sort_keys=True)
+        found = self._toolsets.get(key)
+        if found is None:
+            specs = [tool["function"] for tool in tools]
+            found = Toolset(
+                ToolSpec(spec["name"], spec.get("description", ""), spec.get("parameters", {})) for spec in specs
+            )
+            while len(self._toolsets) >= _MOST_TOOLSETS:
+                self._toolsets.pop(next(iter(self._toolsets)))
+            self._toolsets[key] = found
+        return found
+
+
+def _chunk(piece: TextDelta | ThoughtDelta | AIMessage) -> AIMessageChunk:
+    if isinstance(piece, TextDelta):
+        return AIMessageChunk(content=piece.text)
+    if isinstance(piece, ThoughtDelta):
+        return AIMessageChunk(content="", additional_kwargs={"reasoning_content": piece.text})
+    calls = [
+        tool_call_chunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=index)
+        for index, call in enumerate(piece.tool_calls)
+    ]
+    return AIMessageChunk(
+        content="",
+        id=piece.id,
+        tool_call_chunks=calls,
+        invalid_tool_calls=piece.invalid_tool_calls,
+        usage_metadata=piece.usage_metadata,
+        response_metadata=piece.response_metadata,
+        chunk_position="last",
+    )
+
+
+def _choice(choice: str | bool | Mapping[str, Any] | None) -> str:
+    """LangChain's and OpenAI's ways to say whether to call, as one of ours.
+
+    Raises:
+        AgentError: it is none of them.
+    """
+    if choice is None or choice is False:
+        return "auto"
+    if choice is True or choice == "any":
+        return "required"
+    if isinstance(choice, str):
+        return choice
+    name = choice.get("function", choice).get("name") if isinstance(choice, Mapping) else None
+    if not isinstance(name, str):
+        raise AgentError(f"tool_choice is {choice!r}.", hint="Say auto, any, none, or the name of a tool.")
+    return name
