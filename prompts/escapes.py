@@ -19,6 +19,9 @@ _JSON_SIMPLE = {**_SIMPLE, "/": "/"}
 _WHITE = frozenset(("\\n", "\\r", "\\t", "\\\n"))
 _NEVER_MEANT = re.compile(r"\\(?:[abfv]|[0-7]{1,2})")
 _IN_PATHS = re.compile(r"\\[^\\/'\"u\n]")
+_SUSPICIOUS = re.compile(r"\\(?:[nt](?<=[:.]\\.)[a-z]|[^nt\"'])")
+"""Without this, and without the next, all escapes are what they say."""
+_FILE = re.compile(r"\A[A-Za-z0-9_.~$%-]*(?=(?:\\[A-Za-z0-9_.-]+)+\.[A-Za-z0-9]{1,5}\Z)")
 _PATH = re.compile(
     r"(?:(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))[A-Za-z]:"
     r"|(?:\A|(?<=[ \t\n])|(?<=\\[nrt]))\.\.?"
@@ -26,7 +29,7 @@ _PATH = re.compile(
     r"|\\\\[A-Za-z0-9_][A-Za-z0-9_-]*(?=\\[nrt][a-z])"
     r"|(?<!\\)\\[A-Z][A-Za-z0-9_.-]*(?=\\[nrt][a-z])"
     r"|(?<!\\)(?=\\r[a-z])"
-    r"|\A[A-Za-z0-9_.~$%-]*(?=(?:\\[A-Za-z0-9_.-]+)+\.[A-Za-z0-9]{1,5}\Z)"
+    r"|" + _FILE.pattern
 )
 r"""The start of a Windows path of which not all backslashes are doubled: `C:\new`, `..\temp`, `C:\\temp\new`,
 `HKLM\Software\new`, `src\test\new.py`. But `Q:\nWhat` is text and a new line."""
@@ -35,6 +38,8 @@ r"""The start of a Windows path of which not all backslashes are doubled: `C:\ne
 def is_half_escaped(body: str, python: bool) -> bool:
     """Whether backslashes in a quoted string are plainly meant as they stand, and yet some would be read as escapes:
     a path (`C:\\new`) or a regular expression (`\\bfoo\\b`, `\\(a\\)\\1`) whose backslashes were not doubled."""
+    if not _SUSPICIOUS.search(body) and not _FILE.match(body):
+        return False
     path = _PATH.search(body)
     begin = path.start() if path else len(body)
     meant = control = False

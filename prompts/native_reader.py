@@ -63,7 +63,13 @@ class NativeReader(PromptedReader):
         return pos
 
     def _line(self, text: str, pos: int, final: bool) -> int:
-        """A call may stand there whose opening mark is missing."""
+        """A call may stand there, also one whose opening mark is missing."""
+        if text.startswith(self._marks.call, pos):
+            self._before = self._line_so_far = ""
+            self._in_word = False
+            self._dead.clear()
+            self._open_native(self._marks, self._marks.call)
+            return pos + len(self._marks.call)
         if pos < len(text) and text[pos] not in " \tc|ts":
             return super()._line(text, pos, final)
         if not final and _CALL_MAY_COME.fullmatch(text, pos):
