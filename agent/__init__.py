@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from gemmagraph.errors import AgentError as AgentError
     from gemmagraph.errors import BackendError as BackendError
     from gemmagraph.errors import GemmagraphError as GemmagraphError
+    from gemmagraph.fallback import Escalate as Escalate
+    from gemmagraph.fallback import Fallback as Fallback
     from gemmagraph.limits import Limits as Limits
     from gemmagraph.model import Gemma as Gemma
     from gemmagraph.prompts.catalog import register_family as register_family
@@ -43,6 +45,8 @@ _HOMES = {
     "CallRecord": "run",
     "ChatGemma": "chat",
     "Edit": "approvals",
+    "Escalate": "fallback",
+    "Fallback": "fallback",
     "Gemma": "model",
     "GemmagraphError": "errors",
     "Limits": "limits",
@@ -69,6 +73,8 @@ __all__ = [
     "CallRecord",
     "ChatGemma",
     "Edit",
+    "Escalate",
+    "Fallback",
     "Gemma",
     "GemmagraphError",
     "Limits",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from gemmagraph.approvals import Approver
 from gemmagraph.errors import AgentError, GemmagraphError
 from gemmagraph.events import Event, Notice, RunFinished
+from gemmagraph.fallback import Model, Route
 from gemmagraph.limits import Limits
 from gemmagraph.model import Gemma
 from gemmagraph.prompts.messages import JSON
@@ -35,8 +36,8 @@ class Agent:
     """An assistant that calls tools.
 
     Args:
-        model: `ollama:gemma3:4b` and the like, or a `Gemma`. By default: the environment variable
-            GEMMAGRAPH_MODEL, else a Gemma on a reachable Ollama, else the built-in matcher.
+        model: `ollama:gemma3:4b` and the like, a `Gemma`, a `Fallback` or an `Escalate`. By default: the environment
+            variable GEMMAGRAPH_MODEL, else a Gemma on a reachable Ollama, else the built-in matcher.
         tools: plain functions, `Tool`s, LangChain tools, lists of them.
         instructions: what the assistant is and how it should behave.
         limits: how much one run may do.
@@ -50,7 +51,7 @@ class Agent:
 
     def __init__(
         self,
-        model: str | Gemma | None = None,
+        model: str | Model | None = None,
         tools: Iterable[Any] = (),
         *,
         instructions: str = "",
@@ -72,7 +73,7 @@ class Agent:
             self._make_kit(model, "")
 
     @property
-    def model(self) -> Gemma:
+    def model(self) -> Model:
         """The model it asks; chosen now, if none was named."""
         return (self._kit or run_sync(self._ready())).gemma
 
@@ -250,8 +251,8 @@ class Agent:
             return self._kit or self._make_kit(name, why)
         return self._kit
 
-    def _make_kit(self, model: str | Gemma, why: str) -> Kit:
-        gemma = model if isinstance(model, Gemma) else Gemma(model)
+    def _make_kit(self, model: str | Model, why: str) -> Kit:
+        gemma = model if isinstance(model, Gemma | Route) else Gemma(model)
         self._choice = why
         self._kit = Kit(
             gemma=gemma,
@@ -301,9 +302,9 @@ class Agent:
             await self.aclose()
 
 
-def offered(tools: Iterable[Tool], gemma: Gemma) -> list[Tool]:
+def offered(tools: Iterable[Tool], gemma: Model) -> list[Tool]:
     """The tools that a model is shown: what is no language model gets only those that change nothing."""
-    return [tool for tool in tools if tool.read_only or not gemma.backend.read_only_tools]
+    return [tool for tool in tools if tool.read_only or isinstance(gemma, Route) or not gemma.backend.read_only_tools]
 
 
 async def _end_of(task: asyncio.Task[Any]) -> None:

@@ -24,7 +24,8 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 from gemmagraph.backends.base import Transport
 from gemmagraph.convert import Conversation, ai_message, messages_of
 from gemmagraph.errors import AgentError
-from gemmagraph.events import TextDelta, ThoughtDelta
+from gemmagraph.events import Rerouted, TextDelta, ThoughtDelta
+from gemmagraph.fallback import Model
 from gemmagraph.model import Gemma
 from gemmagraph.prompts.messages import Reply, ToolSpec
 from gemmagraph.prompts.toolset import Toolset
@@ -38,7 +39,7 @@ class ChatGemma(BaseChatModel):
     """A Gemma model as a LangChain chat model: calls are rendered, read and checked by gemmagraph on any server.
 
     The arguments are those of `Gemma`; sampling options that are not named here go into `sampling`. A `Gemma` that
-    is there already is given as `gemma`.
+    is there already, a `Fallback` or an `Escalate` is given as `gemma`.
 
     Raises:
         AgentError, NotationError: as `Gemma`.
@@ -60,8 +61,8 @@ class ChatGemma(BaseChatModel):
     seed: int | None = None
     sampling: dict[str, Any] = Field(default_factory=dict)
     stop: list[str] | None = Field(default=None, alias="stop_sequences")
-    gemma: Gemma | None = Field(default=None, exclude=True)
-    _asked: Gemma = PrivateAttr()
+    gemma: Model | None = Field(default=None, exclude=True)
+    _asked: Model = PrivateAttr()
     _toolsets: dict[str, Toolset] = PrivateAttr(default_factory=dict)
 
     def model_post_init(self, context: Any, /) -> None:
@@ -224,14 +225,17 @@ class ChatGemma(BaseChatModel):
         turns = Conversation(writer).turns(messages_of(messages))
         choice = _choice(kwargs.get("tool_choice"))
         ends = tuple(stop or self.stop or ())
+        name = gemma.model
         async with aclosing(gemma.stream(turns, tools, tool_choice=choice, stop=ends)) as events:
             async for event in events:
                 if isinstance(event, TextDelta | ThoughtDelta):
                     yield event
+                elif isinstance(event, Rerouted):
+                    name = event.answers
                 elif isinstance(event, Reply):
                     message = ai_message(event, writer)
                     message.response_metadata.update(
-                        model_name=gemma.model, model_provider="gemmagraph", finish_reason=event.stop
+                        model_name=name, model_provider="gemmagraph", finish_reason=event.stop
                     )
                     yield message
 

@@ -63,7 +63,8 @@ def ai_message(reply: Reply, writer: PromptWriter) -> AIMessage:
     if reply.thoughts:
         message.additional_kwargs[_THOUGHTS] = reply.thoughts
     if not reply.repaired and (writer.native or not writer.defuse.finds(reply.raw)):
-        message.response_metadata.update(raw=reply.raw, seal=_seal(reply.raw, message))
+        message.response_metadata.update(raw=reply.raw, notation=writer.notation.name)
+        message.response_metadata["seal"] = _seal(reply.raw, message)
     return message
 
 
@@ -158,8 +159,11 @@ class Conversation:
         parts += [Text(text)] if text else []
         parts += (ToolCall(call["id"] or "", call["name"], call["args"]) for call in message.tool_calls)
         raw, seal = (message.response_metadata.get(key) for key in ("raw", "seal"))
+        ours = self._writer.notation.name
         if not isinstance(raw, str) or seal is None or seal != _seal(raw, message):
             raw = None
+        elif message.response_metadata.get("notation", ours) != ours:
+            raw = None  # another model's: its calls are none here, and its marks may be
         elif not self._writer.native and self._writer.defuse.finds(raw):
             raw = None  # no call in such a notation needs a mark
         return Turn("model", tuple(parts), raw)
@@ -189,8 +193,10 @@ def _text(message: BaseMessage) -> str:
 
 
 def _seal(raw: str, message: AIMessage) -> str:
-    """A digest over a raw reply and what was read from it: it breaks when either is edited, and in another process,
-    where the message may come from anybody."""
+    """A digest over a raw reply, its notation and what was read from it: it breaks when one is edited, and in another
+    process, where the message may come from anybody."""
+    notation = message.response_metadata.get("notation")
     calls = [[call["name"], call["args"], call["id"]] for call in message.tool_calls]
-    sealed = repr([raw, message.content, calls])  # a third of what JSON costs, and the same for the same JSON
+    # A third of what JSON costs, and the same for the same JSON.
+    sealed = repr([raw, notation, message.content, calls])
     return hashlib.blake2b(sealed.encode(errors="surrogatepass"), digest_size=16, key=_SECRET).hexdigest()

@@ -83,10 +83,21 @@ class CallRefused:
 
 @dataclass(frozen=True, slots=True)
 class Reasked:
-    """The reply could not be used; the model is asked again and told why."""
+    """The reply could not be used; the model is asked again and told why, or another is: then `Rerouted` follows."""
 
     reason: str
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rerouted:
+    """A receipt: another model answers in the place of one that cannot, or has not done well."""
+
+    left: str
+    """Who should have answered: asked just now, or a short while ago."""
+    reason: str
+    answers: str
+    """Who is asked now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +161,7 @@ Event: TypeAlias = (
     | CallProposed
     | CallRefused
     | Reasked
+    | Rerouted
     | ReplyReceived
     | ApprovalAsked
     | ApprovalDecided

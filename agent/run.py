@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gemmagraph.approvals import Approver
 from gemmagraph.events import Event, LimitReached
+from gemmagraph.fallback import Model
 from gemmagraph.limits import Limits
-from gemmagraph.model import Gemma
 from gemmagraph.prompts.messages import JSON, Usage
 from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.prompts.toolset import Toolset
@@ -66,7 +66,7 @@ class Result:
 class Kit:
     """What an agent gives to each of its runs."""
 
-    gemma: Gemma
+    gemma: Model
     tools: Mapping[str, Tool]
     toolset: Toolset
     limits: Limits

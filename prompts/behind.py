@@ -15,8 +15,9 @@ Behind: TypeAlias = Literal["open", "calls", "follow", "conditional", "dropped"]
 rest of the line that means nothing."""
 
 _DOUBT = re.compile(
-    r"(?i)\b(?:not|never|cannot|without|wrong|forbidden|dangerous|if|unless|or|would|should|might"
-    r"|nicht|niemals|falls|wenn|pas|jamais|si|nunca)\b|n['’]t\b|不|勿"
+    r"(?i)[-–—(,;: ]{0,4}(?:only )?(?:if|unless|or|falls|wenn)\b"
+    r"|.*(?:\b(?:wrong|forbidden|dangerous|a mistake|would be|mache ich nicht)\b|不会|请勿|不要"
+    r"|(?:\b(?:not|never|cannot)|n['’]t)[ \t](?:[\w'’]+[ \t]){0,2}(?:run|call|do|execute|use|mean)\b)"
 )
 """With these the rest of a line takes a call back, or makes it depend on something."""
 _LINE_END = re.compile(rf"[\n<]|{spelling.PREFIX.pattern.removeprefix('(?i)')}", re.IGNORECASE)
@@ -40,13 +41,14 @@ def behind_prefix(text: str, pos: int, final: bool, tools: Toolset, bad: bool) -
     after = gap.end() if gap else pos
     if not final and text[after:] == "/":
         return "open", pos
-    if not bad and after < len(text) and "\n" not in text[pos:after]:
+    is_comment = text.startswith(("#", "//"), after)
+    if not bad and not is_comment and after < len(text) and "\n" not in text[pos:after]:
         taken_back = _is_taken_back(text, after, final)
         if taken_back is None:
             return "open", pos
         if taken_back:
             return "conditional", _line_end(text, after)
-    if text.startswith(("#", "//"), after):  # a comment
+    if is_comment:
         return "dropped", pos
     if bad and text[pos : pos + 1] in (",", ")", "]", "}"):
         return "dropped", pos
@@ -98,7 +100,7 @@ def _is_taken_back(text: str, at: int, final: bool) -> bool | None:
     line = text[at : _line_end(text, at)]
     if at + len(line) == len(text) and is_short(text, at, final, _LONGEST_LINE):
         return None
-    return _DOUBT.search(line) is not None
+    return _DOUBT.match(line) is not None
 
 
 def _line_end(text: str, at: int) -> int:

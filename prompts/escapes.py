@@ -21,18 +21,20 @@ _NEVER_MEANT = re.compile(r"\\(?:[abfv]|[0-7]{1,2})")
 _IN_PATHS = re.compile(r"\\[^\\/'\"u\n]")
 _SUSPICIOUS = re.compile(r"\\(?:[nt](?<=[:.]\\.)[a-z]|[^nt\"'])")
 """Without this, and without the next, all escapes are what they say."""
-_FILE = re.compile(r"\A[A-Za-z0-9_.~$%-]*(?=(?:\\[A-Za-z0-9_.-]+)+\.[A-Za-z0-9]{1,5}\Z)")
+_FILE = re.compile(r"\A[A-Za-z0-9_~$%-]*(?=(?:\\[A-Za-z0-9_-]{2,})+\.[A-Za-z0-9]{1,5}\Z)")
 _PATH = re.compile(
-    r"(?:(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))[A-Za-z]:"
-    r"|(?:\A|(?<=[ \t\n])|(?<=\\[nrt]))\.\.?"
-    r")\\(?![\\'\"]|u[0-9a-fA-F]{4}|[nrt](?![a-z]))"
-    r"|\\\\[A-Za-z0-9_][A-Za-z0-9_-]*(?=\\[nrt][a-z])"
+    r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))(?:[A-Za-z]:\\(?![\\'\"nrt]|u[0-9a-fA-F]{4})|[C-Hc-h]:\\[rt](?=[a-z])"
+    r"|[C-Ec-e]:\\n(?=[a-z]))"
+    r"|(?:\A|(?<=[ \t\n])|(?<=\\[nrt]))\.\.?\\(?![\\'\"n]|u[0-9a-fA-F]{4}|[rt](?![a-z]))"
+    r"|\\\\[A-Za-z0-9_][A-Za-z0-9_-]*\\(?:[rt](?=[a-z])|n(?=[a-z][A-Za-z0-9_-]*(?:\.[A-Za-z0-9]|\\\\[A-Za-z0-9_])))"
+    r"|(?:\A|(?<= ))\\\\[A-Za-z0-9_][A-Za-z0-9_-]+\\n(?=[a-z][A-Za-z0-9_-]*\Z)"
     r"|(?<!\\)\\[A-Z][A-Za-z0-9_.-]*(?=\\[nrt][a-z])"
-    r"|(?<!\\)(?=\\r[a-z])"
+    r"|(?<=[A-Za-z0-9_.:~-])(?=\\r[a-z])"
     r"|" + _FILE.pattern
 )
-r"""The start of a Windows path of which not all backslashes are doubled: `C:\new`, `..\temp`, `C:\\temp\new`,
-`HKLM\Software\new`, `src\test\new.py`. But `Q:\nWhat` is text and a new line."""
+r"""The start of a Windows path of which not all backslashes are doubled: `C:\new`, `..\temp`, `C:\\temp\new.txt`,
+`HKLM\Software\new`, `src\test\new.py`. But `Q:\nwhat`, `git add .\ngit commit` and `cd C:\\temp\ndir` hold a
+new line."""
 
 
 def is_half_escaped(body: str, python: bool) -> bool:

@@ -39,9 +39,10 @@ _MARKS: Final = (
     *((*pattern("<unused"), *[Step(_DIGITS)] * digits, *pattern(">")) for digits in range(1, 5)),
 )
 _BACKSLASH: Final = ("backslash", literal("\\\\"))
-_ESCAPE: Final = ("escape", r'"\\" [nt]')
+_BREAK: Final = ("break", r'"\\n"')
+_TAB: Final = ("tab", r'"\\t"')
 _CODED: Final = ("coded", r'"\\" (["] | "u00" [01] [0-9a-f])')
-"""What `writing.quoted` escapes beside a backslash, in two parts: behind `C:` only this one can be read."""
+"""What `writing.quoted` escapes beside a backslash, in parts: behind `C:` only this one can always be read."""
 _PLAIN: Final = r'^"\\\x00-\x1F<'
 """The class of what it does not escape, and of what begins no mark, without its brackets."""
 _BLANK: Final = frozenset(filter(str.isspace, map(chr, range(0x3001))))
@@ -54,13 +55,14 @@ _MARKED_CHARACTERS: Final = (
 )
 _CHARACTERS: Final = (
     _BACKSLASH,
-    _ESCAPE,
+    _BREAK,
+    _TAB,
     _CODED,
-    ("char", f"[{_PLAIN}] | backslash | escape | coded"),
-    ("no-letter", f"[{_PLAIN}A-Za-z] | backslash | escape | coded"),
-    ("no-colon", f"[{_PLAIN}:] | backslash | escape | coded"),
+    ("char", f"[{_PLAIN}] | backslash | break | tab | coded"),
+    ("no-letter", f"[{_PLAIN}A-Za-z] | backslash | break | tab | coded"),
+    ("no-colon", f"[{_PLAIN}:] | backslash | break | tab | coded"),
     ("no-escape", f"[{_PLAIN}] | backslash | coded"),
-    ("no-small", f"[{_PLAIN}a-z] | backslash | escape | coded"),
+    ("no-small", f"[{_PLAIN}a-z] | backslash | break | tab | coded"),
 )
 
 _FORMATS: Final[Mapping[str, str]] = MappingProxyType(
@@ -119,7 +121,7 @@ class Strings:
     def _escaped(self, least: int, most: int | None) -> str:
         """The first four characters one by one, so that none begins like a path: see `_paths`."""
         fourth = self._start(3, least, most, "no-small")
-        third = self._start(2, least, most, "no-escape", f"escape {fourth}")
+        third = self._start(2, least, most, "no-escape", f"(break | tab) {fourth}")
         second = self._start(1, least, most, "no-colon", f'":" {third}')
         return self._start(0, least, most, "no-letter", f"[A-Za-z] {second}")
 
@@ -153,25 +155,39 @@ class Strings:
         return f"a-{name}"
 
 
-_NEW: Final = (Step(frozenset({"escape"})), Step(_SMALL))
-_HOST: Final = _LETTERS | _DIGITS | {"_"}
+_DRIVES: Final = frozenset("CDEFGHcdefgh")
+_HOST: Final = _LETTERS | _DIGITS | {"_", "-"}
+_TO_TAB: Final = (Step(frozenset({"tab"})), Step(_SMALL))
+_TO_BREAK: Final = (Step(frozenset({"break"})), Step(_SMALL))
+_FOLDER: Final = (Step(frozenset({"backslash"})), Step(_HOST - {"-"}), Step(_HOST, many=True))
 
 
 def _paths() -> Iterator[Pattern]:
     """`C:\\new`, `..\\temp` behind a blank: what is taken for a path whose backslashes were not doubled."""
-    yield Step(_LETTERS | _DIGITS, negated=True), Step(_LETTERS), *pattern(":"), *_NEW
+    drive = (Step(_LETTERS | _DIGITS, negated=True), Step(_DRIVES), *pattern(":"))
+    yield *drive, *_TO_TAB
+    yield *drive, *_TO_BREAK
     for dots in (".", ".."):
-        yield Step(frozenset({" ", "escape"})), *pattern(dots), *_NEW
+        yield Step(frozenset({" ", "break", "tab"})), *pattern(dots), *_TO_TAB
 
 
-_SERVER: Final = (Step(frozenset({"backslash"})), Step(_HOST), Step(_HOST | {"-"}, many=True), *_NEW)
-"""`\\\\server\\new`, `C:\\\\temp\\new`."""
+def _folders() -> Iterator[Pattern]:
+    """`C:\\\\temp\\new.txt`: only one backslash of two is doubled."""
+    rest = (*_TO_BREAK, Step(_HOST, many=True))
+    yield *_FOLDER, *_TO_TAB
+    yield *_FOLDER, *rest, *pattern("."), Step(_LETTERS | _DIGITS)
+    yield *_FOLDER, *rest, Step(frozenset({"backslash"})), Step(_HOST - {"-"})
+
+
+_SERVER: Final = (Step(frozenset(" ")), *_FOLDER[:2], Step(_HOST), *_FOLDER[2:], *_TO_BREAK, Step(_HOST, many=True))
+"""`dir \\\\server\\new`, at the end."""
 _QUOTED: Final = Text(
     "str",
-    nowhere=(*_MARKS, *_paths(), _SERVER),
+    nowhere=(*_MARKS, *_paths(), *_folders()),
     not_first=tuple(path[1:] for path in _paths()),
+    not_last=(_SERVER,),
     never=CONTROLS | {'"', "\\"},
-    units=(("backslash", "backslash"), ("escape", "escape"), ("coded", "coded")),
+    units=(("backslash", "backslash"), ("break", "break"), ("tab", "tab"), ("coded", "coded")),
     end=literal('"'),
 )
 

@@ -26,8 +26,9 @@ _PREFIX: Final = "FUNCTION_CALL: "
 _FENCE: Final = "```tool_code\n"
 _OBJECT: Final = re.compile(r'\{"name": "([\w.:/-]{1,100})", "arguments": (?=\{)')
 _PLAIN_JSON: Final = re.compile(r'[^\\<\ud800-\udfff]*(?:\\[n"][^\\<\ud800-\udfff]*)*')
-_PATH: Final = re.compile(r"[:.]\\n[a-z]")
-"""A part of what may be a path whose backslashes are not doubled."""
+_DRIVE: Final = re.compile(r"\\n(?<=[C-Ec-e]:\\n)[a-z]")
+_FILE: Final = re.compile(r"\"[A-Za-z0-9_~$%-]*(?:\\n[A-Za-z0-9_-]+)+\.[A-Za-z0-9]{1,5}\"")
+"""With one of these a path may be meant whose backslashes are not doubled."""
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ def an_object(text: str, pos: int, tools: Toolset) -> Plain | None:
         return None
     newline = text.find("\n", pos)
     end = len(text.rstrip()) if newline < 0 else newline
-    if not _PLAIN_JSON.fullmatch(text, pos, end) or _PATH.search(text, pos, end):
+    if not _PLAIN_JSON.fullmatch(text, pos, end) or _DRIVE.search(text, pos, end) or _FILE.search(text, pos, end):
         return None
     try:
         found = _decode(text[head.end() : end - 1])

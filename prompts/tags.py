@@ -3,6 +3,7 @@ thoughts, and the elements of HTML that quote."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from gemmagraph.prompts import spelling
@@ -16,6 +17,9 @@ from gemmagraph.prompts.thoughts import OpenThought, thought_begins
 
 SENTENCE_ENDS: Final = (".", "!", "?", ":", "…", ")", ";", "。", "")
 """The last character in front of what may be a call; there is none where a line begins."""
+_OWN_TURN: Final = re.compile(r"(?:<start_of_turn>|<\|turn>)model\n")
+_OWN_TURN_MAY_COME: Final = re.compile(r"(?:<start_of_turn>|<\|turn>)m?o?d?e?l?\Z")
+"""The start of the model's own turn: a model that was not given it writes it itself."""
 _THOUGHT_ENDS: Final = frozenset(spelling.THOUGHTS.values())
 _RESULT_ENDS: Final = tuple(marks.result_end for marks in BY_OPENING.values())
 """Behind a call, what closes a result that the model made up."""
@@ -49,6 +53,13 @@ class Tags(Quotes):
         """A control mark, a tag, or a plain `<`."""
         if not final and spelling.MARK_MAY_COME.match(text, at):
             return at
+        if self._said.nothing_yet and not self._line_so_far:
+            own = _OWN_TURN.match(text, at)
+            if own:
+                self._mode = self._start
+                return own.end()
+            if not final and _OWN_TURN_MAY_COME.match(text, at):
+                return at
         if text.startswith(TURN_ENDS, at) or spelling.RESULT_TAG.match(text, at):
             return self._end(text)
         if self._said.any_calls and spelling.RESULT_TAG_AFTER_CALL.match(text, at):

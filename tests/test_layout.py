@@ -42,21 +42,23 @@ ORDER = """
     agent/backends/base  agent/backends/cassettes  agent/backends/likeness  agent/backends/recording
     agent/backends/again  agent/backends/closing  agent/backends/lines  agent/backends/sse
     agent/backends/http  agent/backends/queue
-    agent/backends/ollama_words  agent/backends/ollama
+    agent/backends/ollama_words  agent/backends/ollama_pull  agent/backends/ollama
     agent/backends/openai_kinds  agent/backends/openai_words  agent/backends/openai_probe
     agent/backends/openai_request  agent/backends/openai_reply  agent/backends/openai
     agent/backends/gguf_file  agent/backends/gguf_thread  agent/backends/gguf_engine  agent/backends/gguf
     agent/backends/matcher/english  agent/backends/matcher/mentions  agent/backends/matcher/params
     agent/backends/matcher/naming  agent/backends/matcher/filling  agent/backends/matcher/matching
     agent/backends/builtin  agent/backends/scripted
-    agent/reading  agent/toolchoice  agent/model  agent/convert  agent/run  agent/choice  agent/threads  agent/state
-    agent/calls  agent/nodes
+    agent/reading  agent/toolchoice  agent/model  agent/fallback  agent/convert  agent/run  agent/choice
+    agent/threads  agent/state  agent/calls  agent/nodes
     agent/lean  agent/graph  agent/agent  agent/chat
 
     agent/cli/options  agent/cli/terminal  agent/cli/openai_json  agent/cli/toolfiles  agent/cli/approving
     agent/cli/display  agent/cli/parse  agent/cli/render  agent/cli/session  agent/cli/once  agent/cli/chat
     agent/cli/talk  agent/cli/texts  agent/cli/toolshow
-    agent/cli/tools  agent/cli/app
+    agent/cli/tools
+    agent/cli/published  agent/cli/seen  agent/cli/pull  agent/cli/models  agent/cli/doctor  agent/cli/servers
+    agent/cli/app
     agent/pytest_plugin  agent/__main__
 """.split()  # noqa: SIM905
 """Every module but the `__init__`s, which only gather names. Each imports only from those before it."""

@@ -11,12 +11,13 @@ import difflib
 import json
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from gemmagraph.backends.base import Chunk, ModelInfo, Request, Transport
 from gemmagraph.backends.http import Answer, Bounds, Http, Waiting, translated
+from gemmagraph.backends.ollama_pull import Progress, pulled
 from gemmagraph.backends.ollama_words import address, label_of, missing, named_error, refusal
 from gemmagraph.backends.queue import queue_for
 from gemmagraph.errors import (
@@ -134,6 +135,28 @@ class OllamaBackend:
             capabilities=tuple(shown.capabilities or ()),
         )
 
+    async def version(self) -> str:
+        """The server's own: `0.33.0`."""
+        answer = await self._http.ask("/api/version")
+        try:
+            return str(json.loads(answer.text)["version"])
+        except (ValueError, TypeError, KeyError):
+            raise self._refused(answer) from None
+
+    async def loaded(self) -> dict[str, int | None]:
+        """The models in memory, each with the tokens of context that it was given."""
+        running = (await self._ask(lambda client: client.ps())).models
+        return {entry.model or entry.name or "": entry.context_length for entry in running}
+
+    def pull(self, model: str) -> AsyncGenerator[Progress, None]:
+        """Gets a model from the registry; what is told meanwhile. Closing it stops the server.
+
+        Raises:
+            ModelNotFound: the registry does not have it.
+            BackendError: the server cannot be asked, or did not get it.
+        """
+        return pulled(self._client, model, self.label, self._http.bounds.pause)
+
     async def close(self) -> None:
         await self._http.close()
 
@@ -227,11 +250,17 @@ class OllamaBackend:
         return refusal(answer, self.label, self._http.address)
 
     async def _ask(self, question: Callable[[ollama.AsyncClient], Awaitable[T]]) -> T:
-        """The answer to one of the small questions, through Ollama's own client."""
+        """The answer to one of the small questions."""
+        async with self._client(30.0) as client:
+            return await question(client)
+
+    @asynccontextmanager
+    async def _client(self, patience: float) -> AsyncGenerator[ollama.AsyncClient, None]:
+        """Ollama's own client, with errors of ours; it waits so many seconds for the next word."""
         import httpx
         import ollama
 
-        limits = httpx.Timeout(30.0, connect=self._http.bounds.connect)
+        limits = httpx.Timeout(patience, connect=self._http.bounds.connect)
         try:
             async with ollama.AsyncClient(
                 self._http.address,
@@ -240,7 +269,7 @@ class OllamaBackend:
                 trust_env=self._http.through_proxy,
                 follow_redirects=False,
             ) as client:
-                return await question(client)
+                yield client
         except ollama.ResponseError as exc:
             raise self._refused(Answer(exc.status_code, "", str(exc.error))) from exc
         except httpx.HTTPError as exc:

@@ -17,6 +17,7 @@ import click
 
 from gemmagraph import __version__
 from gemmagraph.cli.options import DEBUG, INTERRUPTED, debug_option
+from gemmagraph.cli.servers import doctor, models, pull
 from gemmagraph.cli.talk import chat, run
 from gemmagraph.cli.terminal import plain, sentence
 from gemmagraph.cli.texts import parse, render
@@ -70,5 +71,5 @@ def main() -> None:
     """
 
 
-for command in (run, chat, render, parse, tools):
+for command in (run, chat, render, parse, tools, models, pull, doctor):
     main.add_command(command)

@@ -18,6 +18,7 @@ from gemmagraph.events import (
     PromptSent,
     Reasked,
     ReplyReceived,
+    Rerouted,
     RunFinished,
     StepStarted,
     TextDelta,
@@ -75,6 +76,7 @@ class Display:
         self._asked = ""
         """The call whose question is the last thing on the screen."""
         self._step = 0
+        self._receipts: set[str] = set()
         self._wait_for(f"{self._model} …")
 
     async def tick(self) -> None:
@@ -102,6 +104,8 @@ class Display:
                 self._text(text)
             case Reasked(reason):
                 self._reasked(reason)
+            case Rerouted(left, reason, answers):
+                self._rerouted(f"{answers} is asked in place of {left}: {reason}")
             case ReplyReceived(reply, seconds):
                 self._terminal.settle()
                 if self.verbose:
@@ -149,6 +153,13 @@ class Display:
         self._saying.clear()
         self._asked = ""
         self._terminal.note(f"↺ {withdrawn}asked again: {reason}", "dim")
+        self._wait_for(f"{self._model} …")
+
+    def _rerouted(self, receipt: str) -> None:
+        if receipt not in self._receipts:  # else each step of the run would say so again
+            self._receipts.add(receipt)
+            self._asked = ""
+            self._terminal.note(f"↪ {receipt}", "dim")
         self._wait_for(f"{self._model} …")
 
     def _tool(self, event: ToolFinished) -> None:

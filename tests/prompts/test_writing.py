@@ -46,9 +46,10 @@ def test_letters_stay_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("text", "written"),
     [
-        ("Q:\nwhat?\tx", '"Q:\\u000awhat?\\u0009x"'),
-        ("see\nQ:\nwhat?", '"see\\u000aQ:\\u000awhat?"'),
-        ("..\nlate", '"..\\u000alate"'),
+        ("C:\nwhat?\tx", '"C:\\u000awhat?\\u0009x"'),
+        ("see\nC:\nwhat?", '"see\\u000aC:\\u000awhat?"'),
+        ("..\tlate", '"..\\u0009late"'),
+        ("..\nlate", '"..\\nlate"'),
         ("\\alpha\nbeta", '"\\\\alpha\\u000abeta"'),
         ("\b\\\f", '"\\u0008\\\\\\u000c"'),
         ("a\r\nb\\r", '"a\\u000d\\nb\\\\r"'),
