@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
-from gemmagraph.backends.http import Answer
+from gemmagraph.backends.http import Answer, without_login
 from gemmagraph.errors import (
     AgentError,
     BackendError,
@@ -36,16 +36,17 @@ def address(given: str | None = None) -> str:
     """
     value = (given if given is not None else os.environ.get("OLLAMA_HOST", "")).strip().strip("\"'").strip()
     scheme, found, rest = value.rpartition("://")
+    shown = without_login(value)
     if found and scheme not in ("http", "https"):
-        raise AgentError(f"{value!r} is no address of an Ollama server.", hint="Write http://HOST:PORT or HOST:PORT.")
+        raise AgentError(f"{shown!r} is no address of an Ollama server.", hint="Write http://HOST:PORT or HOST:PORT.")
     place, _, path = rest.partition("/")
     login, at, place = place.rpartition("@")
     host, port = _host_and_port(place)
     number = int(port) if port.isdecimal() else -1
     if re.search(r"[\s\[\]?#\\]", host) or (":" in host and not _reachable(host).startswith("[")):
-        raise AgentError(f"{value!r} has no valid host name.", hint="Write http://HOST:PORT or HOST:PORT.")
+        raise AgentError(f"{shown!r} has no valid host name.", hint="Write http://HOST:PORT or HOST:PORT.")
     if port and not 0 < number < 65536:
-        raise AgentError(f"{value!r} has no valid port.", hint=f"Ollama's own is {PORT}.")
+        raise AgentError(f"{shown!r} has no valid port.", hint=f"Ollama's own is {PORT}.")
     if not port:
         number = {"http": 80, "https": 443}.get(scheme, PORT)
     return f"{scheme or 'http'}://{login}{at}{_reachable(host)}:{number}{'/' + path if path else ''}".rstrip("/")
@@ -53,7 +54,7 @@ def address(given: str | None = None) -> str:
 
 def label_of(url: str) -> str:
     """How errors call the server; a password in its address is left out."""
-    return "Ollama at " + re.sub(r"//[^/]*@", "//", url)
+    return f"Ollama at {without_login(url)}"
 
 
 def refusal(answer: Answer, label: str, url: str) -> BackendError:

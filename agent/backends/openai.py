@@ -16,12 +16,12 @@ from dataclasses import replace
 from typing import Final
 
 from gemmagraph.backends.base import Chunk, ModelInfo, Request, Transport
-from gemmagraph.backends.http import Bounds, Http, Waiting
+from gemmagraph.backends.http import Bounds, Http, Waiting, without_login
 from gemmagraph.backends.openai_kinds import LLAMA_CPP
 from gemmagraph.backends.openai_probe import Server, probe
 from gemmagraph.backends.openai_reply import StreamedReply
 from gemmagraph.backends.openai_request import Written, written
-from gemmagraph.backends.openai_words import Place, UsageRefused, address, missing, refusal, without_login
+from gemmagraph.backends.openai_words import Place, UsageRefused, address, missing, refusal
 from gemmagraph.backends.queue import Queue, queue_for
 from gemmagraph.errors import (
     AgentError,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from gemmagraph.backends.http import Answer
+from gemmagraph.backends.http import Answer, without_login
 from gemmagraph.errors import (
     AgentError,
     BackendError,
@@ -77,11 +77,6 @@ def address(given: str | None = None) -> str:
     if meant != url:
         raise AgentError(f"{shown!r} is no base URL.", hint=f"Did you mean {without_login(meant)!r}?")
     return url
-
-
-def without_login(url: str) -> str:
-    """The URL as it may be shown."""
-    return re.sub(r"//[^/]*@", "//", url)
 
 
 def bare(text: str) -> tuple[str, Mapping[str, JSON]]:

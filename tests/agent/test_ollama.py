@@ -218,3 +218,10 @@ def test_an_address_that_is_none_is_refused(written):
 
 def test_a_password_in_the_address_is_not_shown():
     assert label_of("https://me:se@cret@box:443/x@y") == "Ollama at https://box:443/x@y"
+
+
+@pytest.mark.parametrize("written", ["http://me:s3cret@box:99999", "me:s3cret@box:99999", "ftp://me:s3cret@box"])
+def test_a_password_in_an_address_that_is_none_is_not_shown(written):
+    with pytest.raises(errors.AgentError, match="box") as caught:
+        address(written)
+    assert "s3cret" not in str(caught.value)
