@@ -9,6 +9,7 @@ from langchain_core.messages import AnyMessage
 
 from gemmagraph import Agent, Approval, Approve, CallRecord, Edit, Gemma, Limits, Reject, Respond, Result, tool
 from gemmagraph.events import Event, RunFinished, ToolStarted
+from gemmagraph.fallback import Model
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools import Tool
 
@@ -36,7 +37,7 @@ gemma = Gemma("ollama:gemma3:4b", notation="json", context=16_384, thinking=Fals
 agent = Agent(gemma, [disk_free, [restart]], instructions="Be brief.", limits=Limits(steps=4), approve=by_rule)
 
 assert_type(gemma.name, str)
-assert_type(agent.model, Gemma)
+assert_type(agent.model, Model)
 assert_type(agent.tools["restart"], Tool)
 assert_type(agent.history("t"), list[AnyMessage])
 assert_type(agent.cancel("t"), bool)
