@@ -23,7 +23,6 @@ _MAY_CLOSE = {
 """A quote that could close a text: in front of a closing bracket, or of a comma and a key (group 2)."""
 _CLOSES_LINE = {quote: re.compile(rf"{quote}[ \t]{{0,20}}[)\]}}]{{1,20}}[ \t\r,;]{{0,20}}\Z") for quote in ('"', "'")}
 """The end of a line that closes a text and a call."""
-_ESCAPED = re.compile(r"\\.")
 _SEPARATOR = re.compile(r"[ \t)\]}`*_,;]*(?:(?:[-+•]|\d{1,3}[.)])[ \t*_]{1,20})?")
 _NAME_AND_BRACKET = re.compile(r"([^\W\d][\w.:/-]{0,199})[ \t]{0,20}\(")
 _OTHER = re.compile(
@@ -112,7 +111,7 @@ def _rest_below(text: str, pos: int, quote: str, final: bool, end: int, tools: T
     if is_short(text, pos, final, _LONGEST_LINE) and not newline:
         return None
     closing = _CLOSES_LINE[quote].search(line)
-    odd = closing and _ESCAPED.sub("", line).count(quote) % 2
+    odd = closing and len(_unescaped(line, quote)) % 2
     return pos + len(line) if odd and not _another_begins(line[at:], quote, tools) else end
 
 
@@ -132,7 +131,7 @@ def _another_begins(line: str, quote: str, tools: Toolset) -> bool:
             return True
         begun = True
         at = _behind_separator(line, end)
-    return begun and not (line.startswith(quote, at) or _ESCAPED.sub("", line[at:]).count(quote) % 2)
+    return begun and not (line.startswith(quote, at) or len(_unescaped(line[at:], quote)) % 2)
 
 
 def _behind_separator(line: str, pos: int) -> int:

@@ -15,7 +15,6 @@ _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\\": "\\", "'
 _PYTHON_SIMPLE = {**_SIMPLE, "a": "\a", "v": "\v", "\n": ""}
 _JSON_SIMPLE = {**_SIMPLE, "/": "/"}
 
-
 _WHITE = frozenset(("\\n", "\\r", "\\t", "\\\n"))
 _NEVER_MEANT = re.compile(r"\\(?:[abfv]|[0-7]{1,2})")
 _IN_PATHS = re.compile(r"\\[^\\/'\"u\n]")

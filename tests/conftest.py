@@ -81,12 +81,12 @@ if missing := missing_from_the_installed_package():  # at once: the next conftes
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What this machine has set must not decide a test."""
     for name in list(os.environ):
-        if name.startswith(("OLLAMA_", "GEMMAGRAPH_")) or name.lower().endswith("_proxy"):
+        if name.startswith(("OLLAMA_", "OPENAI_", "GEMMAGRAPH_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
 
 
-class Ollama:
-    """The stand-in of `ollama_server.py`, whose docstring lists what a reply and a setting can be."""
+class StandIn:
+    """A stand-in for a server, in its own process. The docstring of its script lists replies and settings."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -100,7 +100,7 @@ class Ollama:
         self._ask("POST", "/_control", {"reset": True})
 
     def seen(self, *, begun: int = 0, ended: int = 0) -> dict[str, Any]:
-        """`requests`, `loads` and `most_at_once`, once so many chats have begun and ended."""
+        """`requests` and more, once so many chats have begun and ended."""
         seen: dict[str, Any] = self._ask("GET", f"/_requests?begun={begun}&ended={ended}")
         return seen
 
@@ -115,20 +115,36 @@ class Ollama:
             connection.close()
 
 
-@pytest.fixture(scope="session")
-def _ollama_process() -> Iterator[Ollama]:
-    script = Path(__file__).with_name("ollama_server.py")
-    with subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+def started(script: str) -> Iterator[StandIn]:
+    command = [sys.executable, str(Path(__file__).with_name(script))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        yield Ollama(int(process.stdout.readline()))
+        yield StandIn(int(process.stdout.readline()))
         process.communicate(timeout=10)
 
 
+@pytest.fixture(scope="session")
+def _ollama_process() -> Iterator[StandIn]:
+    yield from started("ollama_server.py")
+
+
+@pytest.fixture(scope="session")
+def _openai_process() -> Iterator[StandIn]:
+    yield from started("openai_server.py")
+
+
 @pytest.fixture
-def ollama(_ollama_process: Ollama) -> Ollama:
+def ollama(_ollama_process: StandIn) -> StandIn:
     """A server that speaks Ollama's protocol, with nothing loaded and nothing to say."""
     _ollama_process.reset()
     return _ollama_process
+
+
+@pytest.fixture
+def openai(_openai_process: StandIn) -> StandIn:
+    """A server behind OpenAI's protocol, with nothing to say."""
+    _openai_process.reset()
+    return _openai_process
 
 
 @pytest.fixture(scope="session")

@@ -31,12 +31,10 @@ from __future__ import annotations
 import json
 import select
 import socket
-import sys
 import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -53,6 +51,7 @@ from ollama_answers import (
     listed,
     shown,
 )
+from stand_in import serve
 
 LONGEST = 30.0
 """Seconds that anything here may take."""
@@ -360,21 +359,5 @@ def recorded(query: dict[str, list[str]]) -> dict[str, Any]:
         return {"requests": STATE.requests, "loads": STATE.loads, "most_at_once": STATE.most_at_once}
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Clients may leave at any moment; anything else is shown."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            traceback.print_exc()
-
-
-def main() -> None:
-    server = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(server.server_address[1], flush=True)
-    sys.stdin.read()
-
-
 if __name__ == "__main__":
-    main()
+    serve(Handler)

@@ -41,7 +41,7 @@ ORDER = """
     agent/errors  agent/limits  agent/approvals  agent/events
     agent/backends/base  agent/backends/cassettes  agent/backends/likeness  agent/backends/recording
     agent/backends/again  agent/backends/closing  agent/backends/lines  agent/backends/sse
-    agent/backends/http  agent/backends/queue
+    agent/backends/http  agent/backends/words  agent/backends/queue
     agent/backends/ollama_words  agent/backends/ollama_pull  agent/backends/ollama
     agent/backends/openai_kinds  agent/backends/openai_words  agent/backends/openai_probe
     agent/backends/openai_request  agent/backends/openai_reply  agent/backends/openai

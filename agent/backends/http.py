@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import random
-import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -299,11 +298,6 @@ class Http:
                 ) from exc
             self._clients[loop] = client
         return client
-
-
-def without_login(url: str) -> str:
-    """An address as it may be shown: without a name and password in it."""
-    return re.sub(r"(//|\A)[^/]*@", r"\1", url)
 
 
 def translated(exc: Exception, label: str, *, received: int = 0, down: str = "") -> BackendError:

@@ -20,8 +20,8 @@ from gemmagraph.backends.http import Answer, Bounds, Http, Waiting, translated
 from gemmagraph.backends.ollama_pull import Progress, pulled
 from gemmagraph.backends.ollama_words import address, label_of, missing, named_error, refusal
 from gemmagraph.backends.queue import queue_for
+from gemmagraph.backends.words import bearer, key_given, probably_cut, smaller_window
 from gemmagraph.errors import (
-    AgentError,
     BackendError,
     BackendUnavailable,
     BadRequest,
@@ -51,9 +51,6 @@ OPTIONS = frozenset(
 """What the server understands; it ignores other names without a word."""
 ALIASES = {"repetition_penalty": "repeat_penalty", "typical": "typical_p"}
 
-LETTERS_PER_TOKEN = 12
-"""No ordinary text has so many letters in a token, on average: fewer tokens were read than the prompt has."""
-
 
 class OllamaBackend:
     """The models of one Ollama server.
@@ -78,15 +75,13 @@ class OllamaBackend:
         at_once: int | None = None,
     ) -> None:
         url = address(base_url)
-        key = (api_key or os.environ.get("OLLAMA_API_KEY", "")).strip()
-        if not (key.isascii() and key.isprintable()):
-            raise AgentError("The API key of Ollama holds a character that no key has.", hint="Copy it anew.")
+        key = key_given(api_key, "OLLAMA_API_KEY", " of Ollama")
         self.label = label_of(url)
         self._http = Http(
             url,
             label=self.label,
             refusal=self._refused,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers=bearer(key),
             bounds=bounds,
             down=DOWN,
             slow=SLOW,
@@ -203,7 +198,6 @@ class OllamaBackend:
         Raises:
             ContextOverflow: the prompt filled the window, so the server cut it.
         """
-        notices = []
         counted = reply.usage.input_tokens if reply.usage else 0
         new = (request.model, request.context) not in self._windows
         window = await self._window(request)
@@ -214,16 +208,8 @@ class OllamaBackend:
                 f"The prompt was cut: it filled the whole context window of {window:,} tokens.",
                 hint=f"Ask for a larger one (context={2 * window}), or shorten the prompt.",
             )
-        if new and window and request.context and window < request.context:
-            notices.append(
-                f"{request.model} runs with {window:,} tokens of context, not with the {request.context:,} asked for"
-            )
-        letters = sum(len(str(message.get("content", ""))) for message in request.messages or ())
-        if counted and counted * LETTERS_PER_TOKEN < letters:
-            notices.append(
-                f"{request.model} read {counted:,} tokens of a prompt of {letters:,} characters: it was probably cut"
-            )
-        return notices
+        smaller = smaller_window(request, window) if new and window else ""
+        return [notice for notice in (smaller, probably_cut(request, counted)) if notice]
 
     async def _window(self, request: Request, *, again: bool = False) -> int | None:
         """Tokens of context that the server gave the model, asked once; None if it does not say."""

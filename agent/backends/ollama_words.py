@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import json
 import os
 import re
 from collections.abc import Iterable, Mapping
 
-from gemmagraph.backends.http import Answer, without_login
+from gemmagraph.backends.http import Answer
+from gemmagraph.backends.words import near_names, page_shown, without_login
 from gemmagraph.errors import (
     AgentError,
     BackendError,
@@ -65,8 +65,8 @@ def refusal(answer: Answer, label: str, url: str) -> BackendError:
             f"{label} refuses requests for the host name in {host!r}.",
             hint="Ask it as 127.0.0.1, or let it listen on all addresses: OLLAMA_HOST=0.0.0.0 ollama serve.",
         )
-    if answer.media_type == "text/html" or answer.text.lstrip()[:1] == "<" or 300 <= answer.status < 400:
-        shown = " ".join(re.sub(r"<[^>]*>", " ", answer.text).split())[:80]
+    shown = page_shown(answer, answer.text)
+    if shown is not None:
         return BackendUnavailable(
             f"{label} answered with a page (status {answer.status}), not with Ollama's protocol: {shown!r}.",
             hint="Check the address, and whether a proxy or a login page is in between.",
@@ -118,7 +118,7 @@ BY_STATUS: Mapping[int, tuple[type[BackendError], str]] = {
 def missing(model: str, there: Iterable[str], label: str) -> ModelNotFound:
     """`model` is not on the server, which has those that are `there`."""
     names = list(there)
-    near = difflib.get_close_matches(model, names, n=3, cutoff=0.5)
+    near = near_names(model, names)
     known = ""
     if names:
         known = f" It has: {', '.join(near or names[:8])}."

@@ -9,22 +9,21 @@ what a server's words mean is in `openai_words`.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
 from gemmagraph.backends.base import Chunk, ModelInfo, Request, Transport
-from gemmagraph.backends.http import Bounds, Http, Waiting, without_login
+from gemmagraph.backends.http import Bounds, Http, Waiting
 from gemmagraph.backends.openai_kinds import LLAMA_CPP
 from gemmagraph.backends.openai_probe import Server, probe
 from gemmagraph.backends.openai_reply import StreamedReply
 from gemmagraph.backends.openai_request import Written, written
 from gemmagraph.backends.openai_words import Place, UsageRefused, address, missing, refusal
 from gemmagraph.backends.queue import Queue, queue_for
+from gemmagraph.backends.words import bearer, key_given, probably_cut, smaller_window, without_login
 from gemmagraph.errors import (
-    AgentError,
     BackendTimeout,
     BackendUnavailable,
     EmptyReply,
@@ -38,8 +37,6 @@ SLOW: Final = "It may still be loading the model or be busy: try again, or ask f
 
 TAIL: Final = 5.0
 """Seconds that the counts of tokens may take, once the reply is whole: some servers never end their streams."""
-LETTERS_PER_TOKEN: Final = 12
-"""No ordinary text has so many letters in a token, on average: fewer tokens were read than the prompt has."""
 
 
 class OpenAIBackend:
@@ -66,9 +63,7 @@ class OpenAIBackend:
         at_once: int | None = None,
     ) -> None:
         url = address(base_url)
-        key = (api_key or os.environ.get("OPENAI_API_KEY", "")).strip()
-        if not (key.isascii() and key.isprintable()):
-            raise AgentError("The API key holds a character that no key has.", hint="Copy it anew.")
+        key = key_given(api_key, "OPENAI_API_KEY")
         self.transports: frozenset[Transport] = frozenset({"chat", "completion"})
         root = url.removesuffix("/v1")
         self._prefix = url[len(root) :]
@@ -79,7 +74,7 @@ class OpenAIBackend:
             root,
             label=self.label,
             refusal=lambda answer: refusal(answer, self._place),
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers=bearer(key),
             bounds=bounds,
             down=DOWN,
             slow=SLOW,
@@ -189,7 +184,8 @@ class OpenAIBackend:
         if not reply.finished:
             raise reply.cut()
         reply.refuse_if_empty(request.model)
-        for notice in (*self._told_once(request, server), *_cut(request, reply), *reply.notices()):
+        cut = probably_cut(request, reply.usage.input_tokens if reply.usage else 0)
+        for notice in (*self._told_once(request, server), *([cut] if cut else []), *reply.notices()):
             yield Chunk(notice=notice)
         yield Chunk(usage=spent + reply.usage if reply.usage else None, stop=reply.stop)
 
@@ -209,11 +205,8 @@ class OpenAIBackend:
             notices.append(f"{self.label} {server.kind.warning}")
         if server.kind is LLAMA_CPP and request.model.lower() not in model.name.lower():
             notices.append(f"{self.label} runs {model.name!r}, whatever model is asked for")
-        if model.window and request.context and model.window < request.context:
-            notices.append(
-                f"{request.model} runs with {model.window:,} tokens of context, not with the "
-                f"{request.context:,} asked for"
-            )
+        if model.window and (smaller := smaller_window(request, model.window)):
+            notices.append(smaller)
         return notices
 
 
@@ -233,12 +226,3 @@ async def _tail(events: AsyncGenerator[bytes | Waiting, None], reply: StreamedRe
     except (StopAsyncIteration, TimeoutError, TruncatedReply, BackendTimeout):
         pass  # the reply is whole all the same
     return [chunk for chunk in chunks if chunk.text or chunk.thought]
-
-
-def _cut(request: Request, reply: StreamedReply) -> list[str]:
-    """Whether the server read much less than the prompt: some cut it to their window without a word."""
-    letters = len(request.prompt or "") + sum(len(str(each.get("content", ""))) for each in request.messages or ())
-    counted = reply.usage.input_tokens if reply.usage else 0
-    if not counted or counted * LETTERS_PER_TOKEN >= letters:
-        return []
-    return [f"{request.model} read {counted:,} tokens of a prompt of {letters:,} characters: it was probably cut"]

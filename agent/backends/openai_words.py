@@ -6,7 +6,6 @@ vLLM), `detail` (FastAPI), or stands in a list (Google); its status may be 200.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -15,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from gemmagraph.backends.http import Answer, without_login
+from gemmagraph.backends.http import Answer
+from gemmagraph.backends.words import near_names, page_shown, without_login
 from gemmagraph.errors import (
     AgentError,
     BackendError,
@@ -106,8 +106,8 @@ def refusal(answer: Answer, place: Place) -> BackendError:
         return BackendUnavailable(
             f"{place.label} speaks HTTPS only.", hint=f"Write https://{without_login(place.url).partition('://')[2]}."
         )
-    if answer.media_type == "text/html" or text.lstrip()[:1] == "<" or 300 <= answer.status < 400:
-        shown = " ".join(re.sub(r"<[^>]*>", " ", text).split())[:80]
+    shown = page_shown(answer, text)
+    if shown is not None:
         return BackendUnavailable(
             f"{place.label} answered with a page (status {answer.status}), not as a model server does: {shown!r}.",
             hint="Check the address; it ends in /v1 for most servers. A proxy or a login may be in between.",
@@ -164,7 +164,7 @@ def missing(model: str, there: Iterable[str], place: Place) -> ModelNotFound:
     names = list(there)
     if not names:
         return ModelNotFound(f"{place.label} has no model {model!r}.", hint="Ask whoever runs it what its name is.")
-    near = difflib.get_close_matches(model, names, n=3, cutoff=0.5)
+    near = near_names(model, names)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     return ModelNotFound(
         f"{place.label} has no model {model!r}.", hint=f"{hint}It has: {', '.join(near or names[:8])}."

@@ -65,6 +65,30 @@ def ask():
     return asked
 
 
+async def leave(backend: Backend, asked: Request, how: str) -> None:
+    begun = asyncio.Event()
+
+    async def reads():
+        async with aclosing(backend.stream(asked)) as chunks:
+            async for chunk in chunks:
+                if chunk.text:
+                    begun.set()
+                    if how == "closed":
+                        return
+
+    reading = asyncio.create_task(reads())
+    await asyncio.wait_for(begun.wait(), 10)
+    if how == "cancelled":
+        reading.cancel()
+    await asyncio.wait({reading}, timeout=10)
+
+
+@pytest.fixture
+def leaves():
+    """`await leaves(backend, request, how)`: leaves a reply at its first text, "closed" or "cancelled"."""
+    return leave
+
+
 @pytest.fixture
 def backend(ollama):
     """The stand-in server's, with short pauses."""

@@ -2,11 +2,8 @@
 
 import json
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,8 +19,6 @@ KEY = "sk-very-secret-key"
 
 @pytest.fixture(autouse=True)
 def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OLLAMA_HOST", NOWHERE)
 
 
@@ -33,23 +28,14 @@ def ollama_host(ollama, monkeypatch: pytest.MonkeyPatch):
     return ollama
 
 
-@pytest.fixture(scope="module")
-def _hosted() -> Iterator[str]:
-    script = Path(__file__).with_name("openai_server.py")
-    with subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        process.communicate(timeout=10)
-
-
 @pytest.fixture
-def hosted(_hosted: str) -> Callable[..., str]:
+def hosted(openai) -> Callable[..., str]:
     """`hosted(*replies, **settings)`: the base URL of a server behind OpenAI's protocol."""
 
     def serving(*replies: str, **settings: Any) -> str:
-        body = {"reset": True, "replies": [{"text": reply} for reply in replies], "settings": settings}
-        httpx.post(f"{_hosted}/_control", json=body).raise_for_status()
-        return f"{_hosted}/v1"
+        openai.reset()
+        openai.plays(*replies, **settings)
+        return f"{openai.url}/v1"
 
     return serving
 

@@ -1,12 +1,7 @@
 """`gemmagraph models`, against stand-ins."""
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 
-import httpx
 import pytest
 from click.testing import CliRunner, Result
 
@@ -19,21 +14,14 @@ LONG = "hf.co/unsloth/gemma-3-12b-it-qat-GGUF:Q4_K_XL"
 
 @pytest.fixture(autouse=True)
 def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
 
 
-@pytest.fixture(scope="module")
-def hosted() -> Iterator[str]:
+@pytest.fixture
+def hosted(openai) -> str:
     """The base URL of a server behind OpenAI's protocol."""
-    script = Path(__file__).with_name("openai_server.py")
-    with subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        url = f"http://127.0.0.1:{int(process.stdout.readline())}"
-        httpx.post(f"{url}/_control", json={"settings": {"kind": "vllm"}}).raise_for_status()
-        yield f"{url}/v1"
-        process.communicate(timeout=10)
+    openai.plays(kind="vllm")
+    return f"{openai.url}/v1"
 
 
 def ran(*args: str) -> Result:

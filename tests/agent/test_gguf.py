@@ -7,12 +7,12 @@ import subprocess
 import sys
 import threading
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
 import tiny_gemma
+from forced import ENDLESS, forced
 
 from gemmagraph import Agent, Gemma, errors
 from gemmagraph.backends import backend_for
@@ -34,7 +34,6 @@ gguf = pytest.importorskip("gguf", reason=f"gguf {NOT_THERE}")
 
 CONTEXT = 8192
 FLAT = {name: value for name, value in tiny_gemma.FLAT_AND_HOT.items() if name != "cache_prompt"} | {"seed": 3}
-ENDLESS = Grammar("root ::= " + "letters " * 15 + "\nletters ::= [a-z]{1900}")
 TOOLS = Toolset(
     [
         ToolSpec(
@@ -309,19 +308,6 @@ def test_control_marks_are_shown_and_end_a_reply_where_they_are_stop_strings(bac
     assert shown >= 3
 
 
-class Forced(GgufBackend):
-    """Holds the first reply to a call and the second to an answer, as the model would by itself if it could."""
-
-    asked = 0
-
-    def stream(self, request):
-        self.asked += 1
-        made = grammar("function_call", request.tools, "required", several=False)
-        if self.asked > 1:
-            made = replace(made, gbnf='root ::= "It is sunny in " [A-Z] [a-z]{3,8} "."')
-        return super().stream(replace(request, grammar=made))
-
-
 def test_an_agent_calls_a_tool_and_answers(path):
     got = []
 
@@ -334,7 +320,7 @@ def test_an_agent_calls_a_tool_and_answers(path):
         got.append(city)
         return "sunny"
 
-    with Agent(Gemma(Forced(path, threads=1), max_tokens=400, **FLAT), [get_weather]) as agent:
+    with Agent(Gemma(forced(GgufBackend)(path, threads=1), max_tokens=400, **FLAT), [get_weather]) as agent:
         result = agent.run("What is the weather in Paris?")
     assert result.stop == "answered"
     assert result.text.startswith("It is sunny in ")

@@ -4,13 +4,9 @@ import asyncio
 import gc
 import json
 import socket
-import subprocess
-import sys
-from contextlib import aclosing, suppress
-from pathlib import Path
+from contextlib import suppress
 from types import SimpleNamespace
 
-import httpx
 import pytest
 
 from gemmagraph import errors
@@ -29,36 +25,12 @@ WORDS = Grammar('root ::= "yes"')
 MARKED = Grammar("root ::= <|tool_call>", ("<|tool_call>",))
 
 
-@pytest.fixture(autouse=True)
-def _no_keys(monkeypatch):
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(scope="module")
-def port():
-    script = Path(__file__).with_name("openai_server.py")
-    with subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        yield int(process.stdout.readline())
-        process.communicate(timeout=10)
-
-
 @pytest.fixture
-def server(port):
+def server(openai):
     """`plays(*replies, **settings)`, `seen(ended=0)`, `url`; nothing to say yet."""
-    url = f"http://127.0.0.1:{port}"
-    closed = httpx.Limits(max_keepalive_connections=0)
-    with httpx.Client(base_url=url, timeout=20, limits=closed) as client:
-
-        def plays(*replies, **settings):
-            written = [{"text": reply} if isinstance(reply, str) else reply for reply in replies]
-            client.post("/_control", json={"replies": written, "settings": settings}).raise_for_status()
-
-        def seen(ended=0):
-            return SimpleNamespace(**client.get(f"/_requests?ended={ended}").json())
-
-        client.post("/_control", json={"reset": True}).raise_for_status()
-        yield SimpleNamespace(url=url, plays=plays, seen=seen)
+    return SimpleNamespace(
+        url=openai.url, plays=openai.plays, seen=lambda ended=0: SimpleNamespace(**openai.seen(ended=ended))
+    )
 
 
 @pytest.fixture
@@ -569,26 +541,11 @@ def test_a_server_that_says_nothing_is_an_error_in_time(ask):
 
 
 @pytest.mark.parametrize("how", ["cancelled", "closed"])
-def test_who_leaves_frees_the_server(server, backend, how):
+def test_who_leaves_frees_the_server(server, backend, leaves, how):
     server.plays({"text": "Hello there.", "finish": None, "hang": True})
 
     async def run():
-        begun = asyncio.Event()
-
-        async def reads():
-            asked = Request("gemma3:4b", messages=({"role": "user", "content": "Say hello."},))
-            async with aclosing(backend.stream(asked)) as chunks:
-                async for chunk in chunks:
-                    if chunk.text:
-                        begun.set()
-                        if how == "closed":
-                            return
-
-        reading = asyncio.create_task(reads())
-        await asyncio.wait_for(begun.wait(), 10)
-        if how == "cancelled":
-            reading.cancel()
-        await asyncio.wait({reading}, timeout=10)
+        await leaves(backend, Request("gemma3:4b", messages=({"role": "user", "content": "Say hello."},)), how)
         return await asyncio.to_thread(server.seen, ended=1)
 
     assert asyncio.run(run()).requests[0]["ended"] == "disconnected"

@@ -12,6 +12,7 @@ from typing import Literal
 
 import httpx
 import pytest
+from forced import ENDLESS, forced
 
 from gemmagraph import Agent, Gemma, errors
 from gemmagraph.backends.base import Request
@@ -67,9 +68,7 @@ def flat(server):
 
 
 @pytest.fixture
-def backend(url, monkeypatch):
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+def backend(url):
     return OpenAIBackend(f"{url}/v1", bounds=Bounds(connect=2, first_byte=10, between=10, total=20, pause=0.01))
 
 
@@ -201,26 +200,11 @@ def test_what_the_server_runs_and_allots_is_said_once(backend, ask, flat):
 
 
 @pytest.mark.parametrize("how", ["closed", "cancelled"])
-def test_who_leaves_frees_the_slot(backend, url, flat, hear, how):
-    endless = grammar_of_letters()
-
+def test_who_leaves_frees_the_slot(backend, url, flat, hear, leaves, how):
     async def leave():
-        begun = asyncio.Event()
-
-        async def reads():
-            asked = Request("tiny-gemma", prompt="Hi", max_tokens=100_000, options=flat, grammar=endless)
-            async with aclosing(backend.stream(asked)) as chunks:
-                async for chunk in chunks:
-                    if chunk.text:
-                        begun.set()
-                        if how == "closed":
-                            return
-
-        reading = asyncio.create_task(reads())
-        await asyncio.wait_for(begun.wait(), 10)
-        if how == "cancelled":
-            reading.cancel()
-        await asyncio.wait({reading}, timeout=10)
+        await leaves(
+            backend, Request("tiny-gemma", prompt="Hi", max_tokens=100_000, options=flat, grammar=ENDLESS), how
+        )
         async with httpx.AsyncClient() as client:
             for _ in range(200):
                 slots = (await client.get(f"{url}/slots")).json()
@@ -230,24 +214,6 @@ def test_who_leaves_frees_the_slot(backend, url, flat, hear, how):
         raise AssertionError("the slot is still busy")
 
     assert asyncio.run(asyncio.wait_for(leave(), 20)).chunks[-1].usage.output_tokens == 2
-
-
-def grammar_of_letters():
-    made = grammar("function_call", TOOLS, "required")
-    return replace(made, gbnf="root ::= " + "letters " * 15 + "\nletters ::= [a-z]{1900}")
-
-
-class Forced(OpenAIBackend):
-    """Holds the first reply to a call and the second to an answer, as the model would by itself if it could."""
-
-    asked = 0
-
-    def stream(self, request):
-        self.asked += 1
-        made = grammar("function_call", request.tools, "required", several=False)
-        if self.asked > 1:
-            made = replace(made, gbnf='root ::= "It is sunny in " [A-Z] [a-z]{3,8} "."')
-        return super().stream(replace(request, grammar=made))
 
 
 @pytest.mark.parametrize("transport", ["chat", "completion"])
@@ -263,7 +229,9 @@ def test_an_agent_calls_a_tool_and_answers_over_the_real_server(url, flat, trans
         got.append(city)
         return "sunny"
 
-    gemma = Gemma(Forced(f"{url}/v1"), transport=transport, notation="function_call", max_tokens=400, **flat)
+    gemma = Gemma(
+        forced(OpenAIBackend)(f"{url}/v1"), transport=transport, notation="function_call", max_tokens=400, **flat
+    )
     with Agent(gemma, [get_weather]) as agent:
         result = agent.run("What is the weather in Paris?")
     assert result.stop == "answered"

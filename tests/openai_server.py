@@ -30,13 +30,13 @@ from __future__ import annotations
 import json
 import select
 import socket
-import sys
 import threading
-import traceback
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from stand_in import serve
 
 LONGEST = 30.0
 """Seconds that anything here may take."""
@@ -320,21 +320,5 @@ def recorded(query: dict[str, list[str]]) -> dict[str, Any]:
         return {"requests": STATE.requests, "asked": STATE.asked}
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Clients may leave at any moment; anything else is shown."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            traceback.print_exc()
-
-
-def main() -> None:
-    server = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(server.server_address[1], flush=True)
-    sys.stdin.read()
-
-
 if __name__ == "__main__":
-    main()
+    serve(Handler)

@@ -1,0 +1,67 @@
+"""What is said in the same way of every server: addresses, keys, pages for people, prompts that were cut."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from gemmagraph.errors import AgentError
+
+if TYPE_CHECKING:
+    from gemmagraph.backends.base import Request
+    from gemmagraph.backends.http import Answer
+
+LETTERS_PER_TOKEN: Final = 12
+"""No ordinary text has so many letters in a token, on average: fewer tokens were read than the prompt has."""
+
+
+def without_login(url: str) -> str:
+    """An address as it may be shown: without a name and password in it."""
+    return re.sub(r"(//|\A)[^/]*@", r"\1", url)
+
+
+def key_given(api_key: str | None, variable: str, whose: str = "") -> str:
+    """The key: the given one, else that of the environment, else none.
+
+    Raises:
+        AgentError: it holds what no key does.
+    """
+    key = (api_key or os.environ.get(variable, "")).strip()
+    if not (key.isascii() and key.isprintable()):
+        raise AgentError(f"The API key{whose} holds a character that no key has.", hint="Copy it anew.")
+    return key
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The header that shows a key, if there is one."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def page_shown(answer: Answer, text: str) -> str | None:
+    """The words of a page for people, if the answer with that text is one."""
+    if answer.media_type == "text/html" or text.lstrip()[:1] == "<" or 300 <= answer.status < 400:
+        return " ".join(re.sub(r"<[^>]*>", " ", text).split())[:80]
+    return None
+
+
+def near_names(model: str, there: Sequence[str]) -> list[str]:
+    """Names of models that look like `model`, best first."""
+    return difflib.get_close_matches(model, there, n=3, cutoff=0.5)
+
+
+def smaller_window(request: Request, window: int) -> str:
+    """That a model runs with fewer tokens of context than the request asks for; "" if it does not."""
+    if not request.context or window >= request.context:
+        return ""
+    return f"{request.model} runs with {window:,} tokens of context, not with the {request.context:,} asked for"
+
+
+def probably_cut(request: Request, counted: int) -> str:
+    """That a server which counted so many tokens read much less than the prompt; "" if it did not."""
+    letters = len(request.prompt or "") + sum(len(str(each.get("content", ""))) for each in request.messages or ())
+    if not counted or counted * LETTERS_PER_TOKEN >= letters:
+        return ""
+    return f"{request.model} read {counted:,} tokens of a prompt of {letters:,} characters: it was probably cut"
