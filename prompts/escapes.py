@@ -20,6 +20,7 @@ _NEVER_MEANT = re.compile(r"\\(?:[abfv]|[0-7]{1,2})")
 _IN_PATHS = re.compile(r"\\[^\\/'\"u\n]")
 _SUSPICIOUS = re.compile(r"\\(?:[nt](?<=[:.]\\.)[a-z]|[^nt\"'])")
 """Without this, and without the next, all escapes are what they say."""
+_FILE_BEGINS = re.compile(r'"[A-Za-z0-9_~$%-]*\\[^"]')
 _FILE = re.compile(r"\A[A-Za-z0-9_~$%-]*(?=(?:\\[A-Za-z0-9_-]{2,})+\.[A-Za-z0-9]{1,5}\Z)")
 _PATH = re.compile(
     r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))(?:[A-Za-z]:\\(?![\\'\"nrt]|u[0-9a-fA-F]{4})|[C-Hc-h]:\\[rt](?=[a-z])"
@@ -34,6 +35,11 @@ _PATH = re.compile(
 r"""The start of a Windows path of which not all backslashes are doubled: `C:\new`, `..\temp`, `C:\\temp\new.txt`,
 `HKLM\Software\new`, `src\test\new.py`. But `Q:\nwhat`, `git add .\ngit commit` and `cd C:\\temp\ndir` hold a
 new line."""
+
+
+def may_be_half_escaped(text: str, pos: int, end: int) -> bool:
+    """Whether one of the strings between double quotes may be half escaped: a quick look, which says so too often."""
+    return bool(_SUSPICIOUS.search(text, pos, end) or _FILE_BEGINS.search(text, pos, end))
 
 
 def is_half_escaped(body: str, python: bool) -> bool:

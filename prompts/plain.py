@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from gemmagraph.prompts.arguments import Number
-from gemmagraph.prompts.escapes import is_half_escaped
+from gemmagraph.prompts.escapes import is_half_escaped, may_be_half_escaped
 from gemmagraph.prompts.literals import WrittenCall
 from gemmagraph.prompts.toolset import Toolset
 
@@ -26,9 +26,6 @@ _PREFIX: Final = "FUNCTION_CALL: "
 _FENCE: Final = "```tool_code\n"
 _OBJECT: Final = re.compile(r'\{"name": "([\w.:/-]{1,100})", "arguments": (?=\{)')
 _PLAIN_JSON: Final = re.compile(r'[^\\<\ud800-\udfff]*(?:\\[n"][^\\<\ud800-\udfff]*)*')
-_DRIVE: Final = re.compile(r"\\n(?<=[C-Ec-e]:\\n)[a-z]")
-_FILE: Final = re.compile(r"\"[A-Za-z0-9_~$%-]*(?:\\n[A-Za-z0-9_-]+)+\.[A-Za-z0-9]{1,5}\"")
-"""With one of these a path may be meant whose backslashes are not doubled."""
 
 
 @dataclass(slots=True)
@@ -103,7 +100,7 @@ def an_object(text: str, pos: int, tools: Toolset) -> Plain | None:
         return None
     newline = text.find("\n", pos)
     end = len(text.rstrip()) if newline < 0 else newline
-    if not _PLAIN_JSON.fullmatch(text, pos, end) or _DRIVE.search(text, pos, end) or _FILE.search(text, pos, end):
+    if not _PLAIN_JSON.fullmatch(text, pos, end) or may_be_half_escaped(text, pos, end):
         return None
     try:
         found = _decode(text[head.end() : end - 1])
