@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 from weakref import WeakKeyDictionary
@@ -21,7 +22,7 @@ from gemmagraph.prompts.errors import NotationError
 from gemmagraph.prompts.function_call import FunctionCall
 from gemmagraph.prompts.gbnf import Rules, behind, factored, literal
 from gemmagraph.prompts.grammar_texts import Strings, answer, thought
-from gemmagraph.prompts.grammar_values import Members, Style, Values
+from gemmagraph.prompts.grammar_values import Found, Members, Style, Values
 from gemmagraph.prompts.json_call import JsonCall
 from gemmagraph.prompts.messages import JSON, ToolSpec
 from gemmagraph.prompts.native import FunctionGemma, Gemma4
@@ -184,11 +185,12 @@ class _Spelling:
 def _calls(rules: Rules, spelling: _Spelling, tools: Iterable[ToolSpec], several: bool) -> str | None:
     """The rule of calls to some tools; None if there is nothing to call."""
     strings = Strings(rules, spelling.quote)
+    shared: Found = {}
     found = {}
     for spec in tools:
         call = spelling.call(spec.name)
         schema = prepare(spec)
-        arguments = Values(rules, strings, call.style, schema).members(schema, call.arguments)
+        arguments = Values(rules, strings, call.style, schema, shared).members(schema, call.arguments)
         if arguments is not None:
             found[call.style.units(call.before)] = rules.rule(arguments)
     if not found:
@@ -250,7 +252,7 @@ def _native(marks: Marks) -> _Spelling:
 
     start, end = f"{marks.call}call:{{", f"}}{marks.call_end}"
     members = Members(
-        lambda key: (written({key: None}, start, f"null{end}"), ""),
+        lru_cache(maxsize=4096)(lambda key: (written({key: None}, start, f"null{end}"), "")),
         lambda value: f'([{_LETTERS}_] [0-9{_LETTERS}_.@$\\x2D]{{0,79}} | string) ":" {value}',
     )
     style = Style(

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from gemmagraph.prompts import grammar_numbers
 from gemmagraph.prompts.gbnf import MOST_REPEATS, NOTHING, Rules, Units, behind, either, factored, literal, spelled
@@ -34,6 +34,8 @@ _COMPOSING: Final = {"$ref", "allOf", "anyOf", "oneOf"}
 _DEEPEST: Final = 100
 _MOST_COUNTED: Final = 400
 _MOST_STEPS: Final = 20_000
+Found: TypeAlias = dict[tuple[str, str], str | None]
+"""Expressions of schemas, by the name of the style and how the schema is written; None if nothing fits."""
 _NOTHING: Final = r'"\x01"'
 """The rule of a schema that nothing fits, which no other rule leads to in the end."""
 
@@ -72,15 +74,21 @@ class Style:
         for piece in rest:
             # Behind the beginning of a mark, as text, llama.cpp takes the whole mark for the rest of it: see
             # `gbnf.Text.end_begins`.
-            before = "".join(found[-len(self.quote) :])
-            begun = any(before.endswith(self.quote[:size]) for size in range(1, len(self.quote)))
-            found += self.quote if begun else [self.quote]
+            found += self.quote if self._ends_in_beginning(found) else [self.quote]
             found += piece
         return tuple(found)
 
+    def _ends_in_beginning(self, units: list[str]) -> bool:
+        if not units or units[-1] not in self.quote[:-1]:
+            return False
+        end = "".join(units[-len(self.quote) :])
+        return any(end.endswith(self.quote[:size]) for size in range(1, len(self.quote)))
+
     def fixed(self, text: str) -> str:
         """The expression of a written text."""
-        return spelled(self.units(text))
+        if not text or (self.quote and self.quote in text):
+            return spelled(self.units(text))
+        return literal(text)
 
 
 class Values:
@@ -91,16 +99,22 @@ class Values:
         strings: the rules of strings among them, with the style's quotes.
         style: how values are spelled.
         root: the schema, as `parameters.prepare` gives it.
+        shared: what was found already, for all schemas whose rules go to the same place, of those that refer to
+            nothing. It is added to.
     """
 
-    def __init__(self, rules: Rules, strings: Strings, style: Style, root: dict[str, JSON]) -> None:
+    def __init__(
+        self, rules: Rules, strings: Strings, style: Style, root: dict[str, JSON], shared: Found | None = None
+    ) -> None:
         self._rules = rules
         self._strings = strings
         self._style = style
         self._root = root
         self._defs: dict[str, Schema] = root.get("$defs", {})
-        self._composed: dict[str, str | None] = {}
+        self._found: Found = {}
+        self._shared: Found = {} if shared is None else shared
         self._depth = 0
+        self._was_too_deep = False
 
     def of(self, schema: Schema) -> str | None:
         """An expression of the values that `schema` allows, which needs no brackets; None if there are none."""
@@ -109,20 +123,29 @@ class Values:
         composed = {keyword: value for keyword, value in schema.items() if keyword in ASSERTIONS}
         if not composed:
             return self.free()
-        if not composed.keys() & _COMPOSING:
-            return self._one_of(composed)
-        # What holds itself comes by here again, and finds the name of its rule.
-        key = repr(composed)
-        if key not in self._composed:
-            name = self._composed[key] = self._rules.reserve()
-            found = self._one_of(merged(composed, self._defs))
+        key = (self._style.name, repr(composed))
+        if "$ref" in key[1]:
+            return self._referring(key, composed)
+        if key not in self._shared:
+            found = self._one_of(merged(composed, {}) if composed.keys() & _COMPOSING else composed)
+            if self._was_too_deep:
+                return found
+            self._shared[key] = found
+        return self._shared[key]
+
+    def _referring(self, key: tuple[str, str], schema: dict[str, JSON]) -> str | None:
+        """The expression of a schema that may hold itself: then it comes by here again, and finds a rule's name."""
+        if key not in self._found:
+            name = self._found[key] = self._rules.reserve()
+            found = self._one_of(merged(schema, self._defs))
             self._rules.define(name, found or _NOTHING)
             if found is None:
-                self._composed[key] = None
-        return self._composed[key]
+                self._found[key] = None
+        return self._found[key]
 
     def _one_of(self, schema: dict[str, JSON]) -> str | None:
         if self._depth > _DEEPEST:  # merged with itself over and over
+            self._was_too_deep = True
             return self.free()
         self._depth += 1
         options = self._options(schema)
