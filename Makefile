@@ -18,10 +18,10 @@ demo: setup
 	.venv/bin/gemmagraph run --tools examples/ops/tools.py "how full is the disk?"
 
 test: setup
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n auto
 
 long: setup
-	.venv/bin/python -m pytest -m long
+	.venv/bin/python -m pytest -n auto -m long
 
 lint: setup
 	.venv/bin/ruff check

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from gemmagraph.prompts import notation
+
 ROOT = Path(__file__).parent.parent
 LIVE = os.environ.get("OLLAMA_HOST", "")
 """The server of the tests marked `live`; no other test may see it."""
@@ -75,6 +77,11 @@ def missing_from_the_installed_package() -> str:
 
 if missing := missing_from_the_installed_package():  # at once: the next conftest imports the package
     pytest.exit(f"{missing}: run `make setup`.", returncode=4)
+
+
+@pytest.fixture(autouse=True)
+def _no_notation_stays_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notation, "_registered", {})
 
 
 @pytest.fixture(autouse=True)

@@ -13,18 +13,12 @@ import made_up_tools
 import pytest
 from grammars import TOOLS, each_notation, matcher, written
 
-from gemmagraph.prompts import notation as notations
 from gemmagraph.prompts.errors import NotationError
 from gemmagraph.prompts.function_call import FunctionCall
 from gemmagraph.prompts.grammar import Choice, Grammar, grammar
 from gemmagraph.prompts.messages import ToolCall, ToolSpec
 from gemmagraph.prompts.notation import register_notation
 from gemmagraph.prompts.toolset import Toolset
-
-
-@pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notations, "_registered", {})
 
 
 def test_unknown_names_are_refused() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from gemmagraph.prompts import notation as notations
 from gemmagraph.prompts.errors import NotationError
 from gemmagraph.prompts.messages import BadCall, ToolCall, ToolResult, ToolSpec
 from gemmagraph.prompts.notation import Reader, notation_named, notation_names, read, register_notation
@@ -66,19 +65,12 @@ class Loud:
         return notation_named("function_call").reader(tools)
 
 
-@pytest.fixture
-def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notations, "_registered", {})
-
-
-@pytest.mark.usefixtures("_nothing_registered")
 def test_notation_of_ones_own_is_found_beside_the_built_in_ones() -> None:
     register_notation("loud", Loud)
     assert isinstance(notation_named("loud"), Loud)
     assert notation_names() == sorted([*BUILT_IN, "loud"])
 
 
-@pytest.mark.usefixtures("_nothing_registered")
 def test_notation_of_ones_own_may_take_the_place_of_a_built_in_one() -> None:
     register_notation("json", Loud)
     assert isinstance(notation_named("json"), Loud)

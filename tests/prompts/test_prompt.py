@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from gemmagraph.prompts import notation as notations
 from gemmagraph.prompts.function_call import FunctionCall
 from gemmagraph.prompts.messages import Role, Text, Thought, ToolCall, ToolResult, ToolSpec, Turn
 from gemmagraph.prompts.notation import Reader, notation_named, register_notation
@@ -302,8 +301,7 @@ class Counting:
 
 
 @pytest.fixture
-def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
-    monkeypatch.setattr(notations, "_registered", {})
+def counting() -> Counting:
     notation = Counting()
     register_notation("counting", lambda: notation)
     return notation
