@@ -7,16 +7,27 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
-from gemmagraph.backends.base import Backend, Chunk, Constraint, ModelInfo, Request, Transport
+from gemmagraph.backends.base import (
+    Backend,
+    Chunk,
+    Constraint,
+    CountsTokens,
+    ModelInfo,
+    Request,
+    ServerCall,
+    Transport,
+)
 from gemmagraph.errors import AgentError
 
 __all__ = [
     "Backend",
     "Chunk",
     "Constraint",
+    "CountsTokens",
     "Factory",
     "ModelInfo",
     "Request",
+    "ServerCall",
     "Transport",
     "backend_for",
     "register_backend",

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from gemmagraph.prompts.grammar import Grammar
 
 Transport: TypeAlias = Literal["completion", "chat", "tools"]
-"""How a request goes to a server: the whole prompt as text; chat messages, tools written into them by us; chat
-messages with the server's own field for tools."""
+"""How a request goes to a server: the whole prompt as text; chat messages, tools written into them by us; turns and
+tools, for which the server has fields of its own."""
 
 Constraint: TypeAlias = Literal["grammar", "schema"]
 """What a reply can be held to: a grammar in GBNF, a JSON Schema."""
@@ -22,17 +22,22 @@ Constraint: TypeAlias = Literal["grammar", "schema"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request for one reply. Exactly one of `prompt` and `messages` is set."""
+    """One request for one reply. At most one of `prompt` and `messages` is set; neither for the transport `tools`."""
 
     model: str
     prompt: str | None = None
     """Transport `completion`: the whole prompt."""
     messages: tuple[Mapping[str, JSON], ...] | None = None
-    """Transport `chat`: `{"role": "system" | "user" | "assistant", "content": text}`, as every server takes it."""
+    """Transport `chat`: `{"role": "system" | "user" | "assistant", "content": text}`, as every server takes it; with
+    pictures to look at also `"images"`, a tuple of `Image`, which each server takes in a form of its own."""
     turns: tuple[Turn, ...] = ()
-    """What prompt or messages were written from, for backends that are no language model."""
+    """Transport `tools`: the conversation, without any control mark of the model's family in it. Else what prompt or
+    messages were written from, for backends that are no language model."""
     tools: Toolset = field(default_factory=Toolset)
-    """What was declared in it."""
+    """What was declared in it, or with the transport `tools` is to be declared by the server."""
+    tool_choice: str = "auto"
+    """Transport `tools`: `auto`, `required`, `none` or the name of a tool, as far as the server has a field for it;
+    the reply is checked in any case."""
     stop: tuple[str, ...] = ()
     context: int | None = None
     """Tokens of context to allocate; the same on every request of a run, or the server loads the model anew."""
@@ -46,6 +51,20 @@ class Request:
     """The JSON Schema of the reply, where the server takes that; a backend that cannot refuses the request. With
     both, the grammar counts where the server takes it."""
 
+    @property
+    def transport(self) -> Transport:
+        """How it goes to the server."""
+        return "completion" if self.prompt is not None else "chat" if self.messages is not None else "tools"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCall:
+    """A call that a server read out of the model's output. Nothing about it was checked."""
+
+    name: str
+    arguments: JSON
+    """An object, or the text that the server gave in place of one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -54,6 +73,8 @@ class Chunk:
     text: str = ""
     thought: str = ""
     """Thoughts that the server itself told apart from the text."""
+    calls: tuple[ServerCall, ...] = ()
+    """Transport `tools`: calls that are complete."""
     usage: Usage | None = None
     """Only in the last chunk: the total, retries included."""
     stop: StopReason | None = None
@@ -73,6 +94,19 @@ class ModelInfo:
     """Bytes on disk."""
     constraints: frozenset[Constraint] = frozenset()
     """What the server can hold the model's replies to."""
+
+
+class CountsTokens(Protocol):
+    """What a backend has beside the methods of `Backend` if its server or engine can count tokens."""
+
+    async def count(self, model: str, text: str) -> int:
+        """The tokens of `text` as the model reads it in a prompt, control marks as the tokens that they are, without
+        a token that is put in front of every prompt.
+
+        Raises:
+            BackendError: it cannot be asked, or does not count after all.
+        """
+        ...
 
 
 class Backend(Protocol):
