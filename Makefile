@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 INSTALLED := build/installed-$(shell { cat pyproject.toml; find agent tools prompts -type f ! -name '*.pyc' | \
 	LC_ALL=C sort; } | cksum | cut -d ' ' -f 1)
 
-.PHONY: setup demo test long lint bench
+.PHONY: setup demo test long lint bench transformers
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -19,6 +19,7 @@ demo: setup
 
 test: setup
 	.venv/bin/python -m pytest -n auto
+	.venv/bin/python -m pytest -c tests/langchain/pytest.ini tests/langchain
 
 long: setup
 	.venv/bin/python -m pytest -n auto -m long
@@ -27,6 +28,11 @@ lint: setup
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+
+# With a torch of 5 GB, unless one without CUDA is there already.
+transformers: setup
+	@.venv/bin/python -m pip install --quiet -e ".[dev,transformers]" --config-settings editable_mode=strict
+	@.venv/bin/python -m pytest -n auto tests/agent/test_transformers.py
 
 bench: setup benchmarks/.venv/pyvenv.cfg
 	benchmarks/.venv/bin/python benchmarks/run.py

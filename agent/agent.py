@@ -15,7 +15,8 @@ from gemmagraph.errors import AgentError, GemmagraphError
 from gemmagraph.events import Event, Notice, RunFinished
 from gemmagraph.fallback import Model, Route
 from gemmagraph.limits import Limits
-from gemmagraph.model import Gemma
+from gemmagraph.model import LOOKS, Gemma
+from gemmagraph.output import ANSWER, Output
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.prompts.toolset import Toolset
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage
     from langchain_core.runnables import RunnableConfig
     from langgraph.graph.state import CompiledStateGraph
+
+    from gemmagraph.pictures import Picture
 
 _NO_RECURSION_LIMIT = 1_000_000
 """LangGraph's own bound ends a run with an exception; ours end it in order."""
@@ -41,6 +44,8 @@ class Agent:
         tools: plain functions, `Tool`s, LangChain tools, lists of them.
         instructions: what the assistant is and how it should behave.
         limits: how much one run may do.
+        output: what answers have to be: a pydantic class, a type that pydantic knows, or a JSON Schema. The answer is
+            then `Result.output`, checked; tools may be called before it.
         approve: asked about each call that needs a person; without it such calls are refused.
         name: how the assistant is called.
 
@@ -56,6 +61,7 @@ class Agent:
         *,
         instructions: str = "",
         limits: Limits | None = None,
+        output: Any = None,
         approve: Approver | None = None,
         name: str | None = None,
     ) -> None:
@@ -63,6 +69,9 @@ class Agent:
         self.tools = {tool.name: tool for tool in to_tools(tools)}
         self._instructions = instructions.strip()
         self._limits = limits or Limits()
+        self._output = Output(output) if output is not None else None
+        if self._output and ANSWER in self.tools:
+            raise AgentError(f"With output=, {ANSWER!r} is the tool that takes the answer.", hint="Rename yours.")
         self._approve = approve
         self._kit: Kit | None = None
         self._choice = ""
@@ -97,6 +106,7 @@ class Agent:
         thread: str | None = None,
         user: str | None = None,
         context: Mapping[str, JSON] | None = None,
+        images: Sequence[Picture] = (),
     ) -> Result:
         """Answers a text or messages, calling tools as needed. Works inside a running event loop too.
 
@@ -105,11 +115,13 @@ class Agent:
             thread: the conversation this belongs to; without one, nothing is remembered.
             user: who says it; tools may see it.
             context: values that tools may see and the model may not.
+            images: pictures that the person shows: files, or the bytes of some. Only with a text.
 
         Raises:
             BackendError: the model could not be asked. The conversation is kept as it was before the last step.
+            AgentError: what is said is no message, or a picture is shown to a model that cannot see.
         """
-        return run_sync(self.arun(said, thread=thread, user=user, context=context))
+        return run_sync(self.arun(said, thread=thread, user=user, context=context, images=images))
 
     async def arun(
         self,
@@ -118,8 +130,10 @@ class Agent:
         thread: str | None = None,
         user: str | None = None,
         context: Mapping[str, JSON] | None = None,
+        images: Sequence[Picture] = (),
     ) -> Result:
         """`run`, for async code."""
+        said = _with_images(said, images)
         run = self._new_run(await self._ready(), thread, user, context, None)
         async with self._threads.turn(thread):
             return await self._go(run, said)
@@ -131,8 +145,10 @@ class Agent:
         thread: str | None = None,
         user: str | None = None,
         context: Mapping[str, JSON] | None = None,
+        images: Sequence[Picture] = (),
     ) -> AsyncGenerator[Event, None]:
         """`arun`, event by event; the last one is `RunFinished`. Leaving the loop early ends the run."""
+        said = _with_images(said, images)
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         run = self._new_run(await self._ready(), thread, user, context, events.put_nowait)
 
@@ -166,12 +182,15 @@ class Agent:
 
     async def _go(self, run: Run, said: str | Sequence[Any]) -> Result:
         """One run, from what was said to the result."""
-        from gemmagraph.convert import messages_of
+        from gemmagraph.convert import holds_images, messages_of
         from gemmagraph.state import merge
 
-        thread = run.thread or ""
+        thread, gemma = run.thread or "", run.kit.gemma
+        new = messages_of(said)
+        if not gemma.sees and holds_images(new):  # once in the conversation, it would be there for good
+            raise AgentError(f"{gemma.name} cannot look at pictures.", hint=LOOKS)
         try:
-            messages = merge(self._threads.messages.get(thread, []), messages_of(said))
+            messages = merge(self._threads.messages.get(thread, []), new)
         except ValueError as exc:
             raise AgentError(str(exc)) from exc
         state: dict[str, Any] = {"messages": messages}
@@ -223,6 +242,7 @@ class Agent:
             reason=run.reason,
             usage=run.usage,
             thread=run.thread,
+            output=run.output,
         )
 
     def _new_run(
@@ -254,13 +274,15 @@ class Agent:
     def _make_kit(self, model: str | Model, why: str) -> Kit:
         gemma = model if isinstance(model, Gemma | Route) else Gemma(model)
         self._choice = why
+        tools = self.tools if self._output is None else {**self.tools, ANSWER: self._output.tool}
         self._kit = Kit(
             gemma=gemma,
-            tools=self.tools,
-            toolset=Toolset(tool.spec for tool in offered(self.tools.values(), gemma)),
+            tools=tools,
+            toolset=Toolset(tool.spec for tool in offered(tools.values(), gemma)),
             limits=self._limits,
             instructions=self._instructions,
             approve=self._approve,
+            output=self._output,
         )
         return self._kit
 
@@ -305,6 +327,22 @@ class Agent:
 def offered(tools: Iterable[Tool], gemma: Model) -> list[Tool]:
     """The tools that a model is shown: what is no language model gets only those that change nothing."""
     return [tool for tool in tools if tool.read_only or isinstance(gemma, Route) or not gemma.backend.read_only_tools]
+
+
+def _with_images(said: str | Sequence[Any], images: Sequence[Picture]) -> str | Sequence[Any]:
+    """What was said, with the pictures that belong to it.
+
+    Raises:
+        AgentError: there is no text that they could belong to, or one of them is no picture.
+    """
+    if not images:
+        return said
+    if not isinstance(said, str):
+        raise AgentError("images= goes with a text.", hint="Put pictures into the messages, or pass a text.")
+    from gemmagraph.pictures import block_of, image_of
+
+    blocks = [{"type": "text", "text": said}, *(block_of(image_of(image)) for image in images)]
+    return [{"role": "user", "content": blocks}]
 
 
 async def _end_of(task: asyncio.Task[Any]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
-from typing import Any, Literal
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from typing import Any, Final, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput, ModelProfile
@@ -22,17 +23,24 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from gemmagraph.backends.base import Transport
+from gemmagraph.budget import IMAGE_TOKENS, Budget, Overflow
 from gemmagraph.convert import Conversation, ai_message, messages_of
-from gemmagraph.errors import AgentError
+from gemmagraph.errors import AgentError, BadRequest
 from gemmagraph.events import Rerouted, TextDelta, ThoughtDelta
-from gemmagraph.fallback import Model
+from gemmagraph.fallback import Model, Route
 from gemmagraph.model import Gemma
-from gemmagraph.prompts.messages import Reply, ToolSpec
+from gemmagraph.openai_forms import answer_of, answered, choice_of
+from gemmagraph.patience import patiently
+from gemmagraph.prompts.messages import Image, Reply, ToolSpec
+from gemmagraph.prompts.prompt import Transcript, images_of
+from gemmagraph.prompts.tokens import estimate
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.tools import run_sync
 
-_MOST_TOOLSETS = 16
+_MOST_TOOLSETS: Final = 16
 """Sets of tools whose declarations are kept."""
+_MOST_OTHERS: Final = 8
+"""Other models of the same server that are kept."""
 
 
 class ChatGemma(BaseChatModel):
@@ -41,11 +49,15 @@ class ChatGemma(BaseChatModel):
     The arguments are those of `Gemma`; sampling options that are not named here go into `sampling`. A `Gemma` that
     is there already, a `Fallback` or an `Escalate` is given as `gemma`.
 
+    `timeout` is for a whole reply, in seconds. Backends ask again by themselves where that is safe; `max_retries` is
+    how often a reply of which nothing came is asked for beyond that. One call can go to another model of the same
+    server: `invoke(…, model="gemma3:12b")`.
+
     Raises:
         AgentError, NotationError: as `Gemma`.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, populate_by_name=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True, populate_by_name=True, extra="forbid")
 
     model: str = Field(default="ollama:gemma3:4b", alias="model_name")
     base_url: str | None = None
@@ -55,20 +67,29 @@ class ChatGemma(BaseChatModel):
     max_tokens: int | None = None
     thinking: bool | None = None
     transport: Transport | None = None
+    overflow: Overflow | Budget = "drop"
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
     seed: int | None = None
     sampling: dict[str, Any] = Field(default_factory=dict)
     stop: list[str] | None = Field(default=None, alias="stop_sequences")
+    timeout: float | None = Field(default=None, gt=0)
+    max_retries: int = Field(default=0, ge=0)
+    streaming: bool = False
+    """For those who pass it: replies always stream, so there is nothing to switch on."""
     gemma: Model | None = Field(default=None, exclude=True)
     _asked: Model = PrivateAttr()
+    _others: dict[str, Model] = PrivateAttr(default_factory=dict)
     _toolsets: dict[str, Toolset] = PrivateAttr(default_factory=dict)
 
     def model_post_init(self, context: Any, /) -> None:
+        self._asked = self.gemma or self._made(self.model)
+
+    def _made(self, model: str) -> Gemma:
         named = {name: getattr(self, name) for name in ("temperature", "top_p", "top_k", "seed")}
-        self._asked = self.gemma or Gemma(
-            self.model,
+        return Gemma(
+            model,
             base_url=self.base_url,
             api_key=self.api_key.get_secret_value() if self.api_key else None,
             notation=self.notation,
@@ -76,9 +97,31 @@ class ChatGemma(BaseChatModel):
             max_tokens=self.max_tokens,
             thinking=self.thinking,
             transport=self.transport,
+            overflow=self.overflow,
             **{name: value for name, value in named.items() if value is not None},
             **self.sampling,
         )
+
+    def _model_for(self, name: str | None) -> Model:
+        """The model that one call is for.
+
+        Raises:
+            AgentError: there is no server by name whose models these could be.
+        """
+        if name in (None, self.model):
+            return self._asked
+        if self.gemma is not None:
+            raise AgentError(
+                f"model={name!r} is for a call of a ChatGemma that was made from a name.",
+                hint="Make a second ChatGemma for that model.",
+            )
+        kind = self.model.partition(":")[0] + ":"
+        full = kind + name.removeprefix(kind)
+        if full not in self._others:
+            while len(self._others) >= _MOST_OTHERS:
+                self._others.pop(next(iter(self._others)))
+            self._others[full] = self._made(full)
+        return self._others[full]
 
     @property
     def _llm_type(self) -> str:
@@ -100,6 +143,7 @@ class ChatGemma(BaseChatModel):
             "max_input_tokens": self._asked.context,
             "max_output_tokens": self._asked.max_tokens,
             "text_inputs": True,
+            "image_inputs": self._asked.sees,
             "text_outputs": True,
             "reasoning_output": family.thinks,
             "tool_calling": True,
@@ -107,6 +151,55 @@ class ChatGemma(BaseChatModel):
             "structured_output": True,
             "open_weights": True,
         }
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """Only what `custom_get_token_ids` makes of it.
+
+        Raises:
+            AgentError: there is no such function.
+        """
+        if self.custom_get_token_ids is None:
+            raise AgentError(
+                "The ids of tokens are the server's own.", hint="get_num_tokens counts them; it needs no ids."
+            )
+        return super().get_token_ids(text)
+
+    def get_num_tokens(self, text: str) -> int:
+        """The tokens of a text: counted where the server or engine counts, else estimated, seldom too few.
+
+        Raises:
+            BackendError: the server cannot be asked.
+        """
+        if self.custom_get_token_ids is not None:
+            return len(self.get_token_ids(text))
+        return run_sync(self._counted(text))
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+        """The tokens of the whole prompt for `messages`: tools, marks and pictures are counted with them.
+
+        Raises:
+            BackendError: the server cannot be asked.
+        """
+        writer = self._asked.writer(self._toolset([convert_to_openai_tool(tool) for tool in tools or ()]))
+        turns = Conversation(writer).turns(messages_of(messages))
+        transcript = Transcript(writer)
+        transcript.update(
+            [replace(turn, parts=tuple(part for part in turn.parts if not isinstance(part, Image))) for turn in turns]
+        )
+        pictures = sum(len(images_of(turn)) for turn in turns)
+        return self.get_num_tokens(transcript.completion()) + pictures * IMAGE_TOKENS.get(
+            self._asked.family.turn_format, 0
+        )
+
+    async def _counted(self, text: str) -> int:
+        gemma = self._asked
+        while isinstance(gemma, Route):
+            gemma = gemma.models[0]
+        count = getattr(gemma.backend, "count", None)
+        if count is not None:
+            with suppress(BadRequest):  # this server does not count after all
+                return int(await count(gemma.model, text))
+        return estimate(text)
 
     def bind_tools(
         self,
@@ -122,7 +215,7 @@ class ChatGemma(BaseChatModel):
             tool_choice: `auto`, `any` (or `required`, or True), `none`, the name of a tool, or OpenAI's form of that.
         """
         declared = [convert_to_openai_tool(tool) for tool in tools]
-        return self.bind(tools=declared, tool_choice=_choice(tool_choice), **kwargs)
+        return self.bind(tools=declared, tool_choice=choice_of(tool_choice), **kwargs)
 
     def with_structured_output(
         self,
@@ -219,35 +312,55 @@ class ChatGemma(BaseChatModel):
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[TextDelta | ThoughtDelta | AIMessage, None]:
         """Pieces of text and thought as they come, and last the whole message."""
-        gemma = self._asked
-        tools = self._toolset(kwargs.get("tools") or ())
+        gemma = self._model_for(kwargs.get("model"))
+        reply = patiently(
+            lambda: self._once(gemma, messages, stop, kwargs),
+            name=gemma.name,
+            timeout=self.timeout,
+            retries=self.max_retries,
+        )
+        async with aclosing(reply) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _once(
+        self, gemma: Model, messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
+    ) -> AsyncGenerator[TextDelta | ThoughtDelta | AIMessage, None]:
+        answer = answer_of(kwargs.get("response_format"))
+        tools = self._toolset(kwargs.get("tools") or (), answer)
         writer = gemma.writer(tools)
         turns = Conversation(writer).turns(messages_of(messages))
-        choice = _choice(kwargs.get("tool_choice"))
+        choice = choice_of(kwargs.get("tool_choice"))
+        if answer is not None:
+            choice = {"auto": "required", "none": answer.name}.get(choice, choice)
         ends = tuple(stop or self.stop or ())
         name = gemma.model
         async with aclosing(gemma.stream(turns, tools, tool_choice=choice, stop=ends)) as events:
             async for event in events:
-                if isinstance(event, TextDelta | ThoughtDelta):
+                if isinstance(event, ThoughtDelta) or (isinstance(event, TextDelta) and answer is None):
                     yield event
                 elif isinstance(event, Rerouted):
                     name = event.answers
                 elif isinstance(event, Reply):
-                    message = ai_message(event, writer)
+                    reply = event if answer is None else answered(event, answer)
+                    if answer is not None and reply.text:
+                        yield TextDelta(reply.text)
+                    message = ai_message(reply, writer)
                     message.response_metadata.update(
-                        model_name=name, model_provider="gemmagraph", finish_reason=event.stop
+                        model_name=name, model_provider="gemmagraph", finish_reason=reply.stop
                     )
                     yield message
 
-    def _toolset(self, tools: Sequence[Mapping[str, Any]]) -> Toolset:
+    def _toolset(self, tools: Sequence[Mapping[str, Any]], answer: ToolSpec | None = None) -> Toolset:
         """The tools as they are declared; the same object for the same tools, since much is kept with it."""
-        key = json.dumps(tools, sort_keys=True)
+        key = json.dumps([tools, answer and [answer.name, answer.description, answer.parameters]], sort_keys=True)
         found = self._toolsets.get(key)
         if found is None:
             specs = [tool["function"] for tool in tools]
-            found = Toolset(
+            declared = [
                 ToolSpec(spec["name"], spec.get("description", ""), spec.get("parameters", {})) for spec in specs
-            )
+            ]
+            found = Toolset([*declared, *([answer] if answer else [])])
             while len(self._toolsets) >= _MOST_TOOLSETS:
                 self._toolsets.pop(next(iter(self._toolsets)))
             self._toolsets[key] = found
@@ -272,21 +385,3 @@ def _chunk(piece: TextDelta | ThoughtDelta | AIMessage) -> AIMessageChunk:
         response_metadata=piece.response_metadata,
         chunk_position="last",
     )
-
-
-def _choice(choice: str | bool | Mapping[str, Any] | None) -> str:
-    """LangChain's and OpenAI's ways to say whether to call, as one of ours.
-
-    Raises:
-        AgentError: it is none of them.
-    """
-    if choice is None or choice is False:
-        return "auto"
-    if choice is True or choice == "any":
-        return "required"
-    if isinstance(choice, str):
-        return choice
-    name = choice.get("function", choice).get("name") if isinstance(choice, Mapping) else None
-    if not isinstance(name, str):
-        raise AgentError(f"tool_choice is {choice!r}.", hint="Say auto, any, none, or the name of a tool.")
-    return name

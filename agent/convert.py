@@ -21,7 +21,8 @@ from langchain_core.messages import (
 )
 
 from gemmagraph.errors import AgentError
-from gemmagraph.prompts.messages import JSON, Part, Reply, Text, Thought, ToolCall, ToolResult, Turn, Usage
+from gemmagraph.pictures import image_in
+from gemmagraph.prompts.messages import JSON, Image, Part, Reply, Text, Thought, ToolCall, ToolResult, Turn, Usage
 from gemmagraph.prompts.prompt import PromptWriter
 
 _written = json.JSONEncoder(ensure_ascii=False).encode
@@ -148,7 +149,7 @@ class Conversation:
             return Turn("tool", (result,))
         if isinstance(message, SystemMessage):
             return Turn("system", (Text(_text(message)),))
-        return Turn("user", (Text(_text(message)),))
+        return Turn("user", (Text(_text(message)), *_images(message)))
 
     def _model_turn(self, message: AIMessage) -> Turn | None:
         if message.invalid_tool_calls and not message.tool_calls:
@@ -185,11 +186,25 @@ def _text(message: BaseMessage) -> str:
             pieces.append(str(block.get("text", "")))
         elif isinstance(message, AIMessage) and block.get("type") in _BESIDE_TEXT:
             continue
-        else:
+        elif not isinstance(message, HumanMessage) or image_in(block) is None:
             raise AgentError(
-                f"A message holds a part of type {block.get('type')!r}.", hint="Only text is understood so far."
+                f"A message holds a part of type {block.get('type')!r}.",
+                hint="Text is understood, and pictures in what a person says.",
             )
     return "".join(pieces)
+
+
+def _images(message: BaseMessage) -> list[Image]:
+    """The pictures in what a person says."""
+    if isinstance(message.content, str):
+        return []
+    found = (image_in(block) for block in message.content if isinstance(block, dict))
+    return [image for image in found if image is not None]
+
+
+def holds_images(messages: Sequence[BaseMessage]) -> bool:
+    """Whether there is a picture in what people say."""
+    return any(_images(message) for message in messages if isinstance(message, HumanMessage))
 
 
 def _seal(raw: str, message: AIMessage) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gemmagraph.approvals import Approval, Decision
     from gemmagraph.run import Result
 
-HeldTo: TypeAlias = Literal["", "grammar", "schema"]
+HeldTo: TypeAlias = Literal["", "grammar", "schema", "tool_choice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class StepStarted:
 
 @dataclass(frozen=True, slots=True)
 class PromptSent:
-    """What goes to the server: the whole prompt, or the chat messages."""
+    """What goes to the server: the whole prompt, or the chat messages. Where the server writes the prompt itself, the
+    turns in the form of messages."""
 
     prompt: str | tuple[Mapping[str, JSON], ...]
     held_to: HeldTo = ""
@@ -101,6 +102,22 @@ class Rerouted:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextDropped:
+    """The prompt no longer fits the context window, and goes on without a part of the conversation, which itself
+    keeps everything."""
+
+    what: Literal["results", "turns"]
+    """Results of tools, in whose place a marker stands; or whole turns."""
+    count: int
+    tokens: int
+    """About how many they had."""
+    window: int
+    """Tokens that a prompt may have: the context without what is kept for the reply."""
+    summary: str = ""
+    """What tells the turns in short, in their place."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyReceived:
     """A reply is complete: its raw text, tokens, and the seconds it took."""
 
@@ -162,6 +179,7 @@ Event: TypeAlias = (
     | CallRefused
     | Reasked
     | Rerouted
+    | ContextDropped
     | ReplyReceived
     | ApprovalAsked
     | ApprovalDecided

@@ -119,6 +119,11 @@ class Route(ABC):
         return self.models[0].notation
 
     @property
+    def sees(self) -> bool:
+        """Whether all of them can be shown pictures."""
+        return all(model.sees for model in self.models)
+
+    @property
     def context(self) -> int:
         """What the least of them has."""
         return min(model.context for model in self.models)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from gemmagraph.backends import backend_for
 from gemmagraph.backends.base import Request, Transport
-from gemmagraph.errors import AgentError, BackendError, ChoiceIgnored, EmptyReply
+from gemmagraph.budget import IMAGE_TOKENS, Budget, Overflow, Window, told_by
+from gemmagraph.errors import AgentError, BackendError, BadRequest, ChoiceIgnored, EmptyReply
 from gemmagraph.events import Event, HeldTo, PromptSent, Reasked
 from gemmagraph.prompts.catalog import Family, family_of
 from gemmagraph.prompts.messages import Reply, Text, ToolResult, Turn, Usage
@@ -18,12 +21,14 @@ from gemmagraph.prompts.prompt import PromptWriter, Transcript
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.prompts.turns import turn_format
 from gemmagraph.reading import Reading
+from gemmagraph.tokens import Counter
 from gemmagraph.toolchoice import ToolChoice, Wish, constraint, wish
+from gemmagraph.transports import FALLBACK_NOTATION, notation_for, shown, transport_for
 
 if TYPE_CHECKING:
     import os
 
-    from gemmagraph.backends.base import Backend, Constraint
+    from gemmagraph.backends.base import Backend, Constraint, ModelInfo
     from gemmagraph.backends.recording import Cassette, RecordMode
 
 MAX_REASKS: Final = 2
@@ -35,14 +40,26 @@ DEFAULT_MAX_TOKENS: Final = 2_048
 _NAMELESS: Final = frozenset({"builtin", "scripted"})
 """Backends whose label says it all."""
 _FALLBACK_FAMILY: Final = "gemma3"
-_FALLBACK_NOTATION: Final = "function_call"
+_TAKES_NO_TOOLS: Final = "does not support tools"
+"""How backends say that their server takes none."""
 
+LOOKS: Final = "Take one that can, such as gemma3:4b or gemma4:e4b, on a server that takes chat messages."
 _OTHER_WORDS: Final = "Ask in other words, or use a larger model."
 _HOLD_IT: Final = (
     "It was asked three times. Take a larger model, or a server that can hold it to a grammar, such as llama.cpp."
 )
 
 ModelEvent: TypeAlias = Event | Reply
+
+
+class _Asked(NamedTuple):
+    """What `Gemma.stream` was asked."""
+
+    turns: Sequence[Turn]
+    transcript: Transcript
+    watched: bool
+    tool_choice: ToolChoice
+    stop: tuple[str, ...]
 
 
 class Gemma:
@@ -56,6 +73,8 @@ class Gemma:
         context: tokens of context to allocate. The same on every request, or the server loads the model anew.
         max_tokens: tokens of one reply.
         thinking: whether a model that can think does; by default it does not.
+        overflow: what becomes of a conversation that no longer fits the context: `drop` leaves the oldest out of the
+            prompt, `summarize` has it told in short, `refuse` raises `ContextOverflow`; or a `Budget`.
         transport: how requests go to the server; by default as the notation needs it, else as the server likes it.
         record: a file or `Cassette`. Replies are recorded there and played back from then on, without a server.
         record_mode: `once`, which is that; `new` asks the server for what the file does not hold, `none` never, `all`
@@ -77,6 +96,7 @@ class Gemma:
         context: int | None = None,
         max_tokens: int | None = None,
         thinking: bool | None = None,
+        overflow: Overflow | Budget = "drop",
         transport: Transport | None = None,
         record: str | os.PathLike[str] | Cassette | None = None,
         record_mode: RecordMode | None = None,
@@ -87,19 +107,33 @@ class Gemma:
         else:
             self.backend, self.model = model, model.name
         self.family = _family(self.backend, getattr(self.backend, "model", self.model))
-        self.notation: Notation = notation_named(notation or _notation(self.family, self.backend, transport))
-        self.transport: Transport = transport or _transport(self.backend, self.notation)
+        self.notation: Notation = notation_for(notation, self.family, self.backend, transport)
+        self.transport: Transport = transport or transport_for(self.notation, self.family, self.backend)
         self.context = context or min(self.family.context, DEFAULT_CONTEXT)
         self.max_tokens = max_tokens or min(DEFAULT_MAX_TOKENS, self.context // 2)
         self.thinking = thinking
         self.sampling = sampling
         self._writer: PromptWriter | None = None
-        self._constraints: frozenset[Constraint] | None = None
-        """What the server can hold replies to; None until it was asked."""
+        self._prompted: Gemma | None = None
+        """The same model, asked by chat messages: for where its server cannot do with tools what it should."""
+        self._takes_tools = True
+        """Whether the server has not said yet that it takes none."""
+        self._known: ModelInfo | None = None
+        """What the server says of the model; None until it was asked."""
         if record is not None or record_mode is not None:
             from gemmagraph.backends.recording import recorded
 
             self.backend = recorded(self.backend, record, record_mode, api_key=api_key, base_url=base_url)
+        self.window = Window(
+            overflow if isinstance(overflow, Budget) else Budget(overflow),
+            Counter(self.backend, self.model),
+            # What is no language model has no window, unless somebody says that it plays one.
+            context=self.context if context or self.backend.name not in _NAMELESS else sys.maxsize,
+            reserved=self.max_tokens,
+            image=IMAGE_TOKENS[self.family.turn_format],
+            summarizer=told_by(self.stream, self.context - self.max_tokens),
+            settled=None if context else self._settled_window,
+        )
 
     @property
     def name(self) -> str:
@@ -107,6 +141,12 @@ class Gemma:
         if self.backend.name in _NAMELESS or self.model == self.backend.name:
             return self.backend.label
         return f"{self.model} on {self.backend.label}"
+
+    @property
+    def sees(self) -> bool:
+        """Whether it can be shown pictures."""
+        understands = not self.backend.read_only_tools
+        return self.family.images and understands and self.transport != "completion"
 
     def writer(self, tools: Toolset) -> PromptWriter:
         """What writes prompts for these tools; kept, so that declarations are written once."""
@@ -124,14 +164,16 @@ class Gemma:
         """The request that asks for the next turn of the conversation; `stop` are texts that end it beside those of
         the family."""
         transcript.update(turns)
+        if transcript.has_images and not self.sees:
+            raise BadRequest(f"{self.name} cannot look at pictures.", hint=LOOKS)
         writer = transcript.writer
-        chat = self.transport == "chat"
+        by_server = self.transport == "tools"
         return Request(
             model=self.model,
-            prompt=None if chat else transcript.completion(),
-            messages=transcript.chat() if chat else None,
-            turns=tuple(turns),
-            tools=writer.tools,
+            prompt=transcript.completion() if self.transport == "completion" else None,
+            messages=transcript.chat() if self.transport == "chat" else None,
+            turns=transcript.turns() if by_server else tuple(turns),
+            tools=writer.defused_tools if by_server else writer.tools,
             stop=(*writer.turns.stops, *stop),
             context=self.context,
             max_tokens=self.max_tokens,
@@ -139,7 +181,7 @@ class Gemma:
             thinking=self.thinking,
         )
 
-    async def stream(
+    def stream(
         self,
         turns: Sequence[Turn],
         tools: Toolset,
@@ -152,7 +194,8 @@ class Gemma:
         """Asks for the next turn. Yields events as they come, and last the `Reply`.
 
         A reply that holds only bad calls is asked for again at most twice, with what was wrong; if the last is no
-        better it is returned as it is. One that holds nothing at all is asked for again once.
+        better it is returned as it is. One that holds nothing at all is asked for again once: of a server that reads
+        calls itself with the tools in the prompt, so that we read them.
 
         Args:
             turns: the whole conversation.
@@ -167,15 +210,56 @@ class Gemma:
             BackendError: the server or engine failed; EmptyReply, if the model says nothing at all; ChoiceIgnored.
             AgentError: `tool_choice` names no tool.
         """
-        transcript = transcript or Transcript(self.writer(tools))
-        writer = transcript.writer
-        wanted = wish(tool_choice, writer.tools)
-        asked, usage, empty = turns, Usage(), False
+        asked = _Asked(turns, transcript or Transcript(self.writer(tools)), watched, tool_choice, tuple(stop))
+        return self._by_server(asked) if self.transport == "tools" else self._by_us(asked)
+
+    async def _by_server(self, asked: _Asked) -> AsyncGenerator[ModelEvent, None]:
+        """Has the server declare the tools and read the calls, and does it ourselves where it cannot."""
+        if self._takes_tools and (asked.tool_choice == "auto" or "tool_choice" in await self._able()):
+            try:
+                async with aclosing(self._by_us(asked)) as events:
+                    async for event in events:
+                        yield event
+                return
+            except (EmptyReply, BadRequest) as exc:
+                self._takes_tools = _TAKES_NO_TOOLS not in exc.message
+                if self._takes_tools and isinstance(exc, BadRequest):
+                    raise
+                yield Reasked(f"{exc.message} It is asked again with the tools in its prompt.", 1)
+        # Raw text is in another notation than that which is asked for here, and what comes is in another than the
+        # conversation's.
+        turns = [replace(turn, raw=None) if turn.raw is not None else turn for turn in asked.turns]
+        stream = self.in_prompt().stream(
+            turns,
+            asked.transcript.writer.tools,
+            watched=asked.watched,
+            tool_choice=asked.tool_choice,
+            stop=asked.stop,
+        )
+        async with aclosing(stream) as events:
+            async for event in events:
+                yield replace(event, repaired=True) if isinstance(event, Reply) else event
+
+    def in_prompt(self) -> Gemma:
+        """The same model with the tools in its prompt, for what its server cannot do with tools."""
+        if self._prompted is None:
+            self._prompted = twin = copy(self)
+            twin.transport, twin.notation, twin._writer = "chat", notation_named(FALLBACK_NOTATION), None
+        return self._prompted
+
+    async def _by_us(self, asked: _Asked) -> AsyncGenerator[ModelEvent, None]:
+        """Asks, and asks again as long as that may help."""
+        writer = asked.transcript.writer
+        wanted = wish(asked.tool_choice, writer.tools)
+        fitted = await self.window.fit(asked.turns, asked.transcript)
+        for dropped in fitted.events:
+            yield dropped
+        turns, usage, empty = fitted.turns, Usage(), False
         for attempt in range(1, MAX_REASKS + 2):
-            request = await self._request(transcript, asked, wanted, attempt, stop)
-            if watched:
-                yield PromptSent(request.messages or request.prompt or "", _held_to(request))
-            reading = Reading(self.name, self.notation, request, watched)
+            request = await self._request(asked, turns, wanted, attempt)
+            if asked.watched:
+                yield PromptSent(shown(request), _held_to(request))
+            reading = Reading(self.name, self.notation, request, asked.watched)
             async with aclosing(self.backend.stream(request)) as chunks:
                 async for chunk in chunks:
                     for event in reading.take(chunk):
@@ -183,6 +267,8 @@ class Gemma:
             for event in reading.end():
                 yield event
             reply = reading.reply
+            if attempt == 1:
+                self.window.learn(fitted, reply.usage)
             usage += reply.usage or Usage()
             fault = _fault(reply, wanted, writer)
             if not fault:
@@ -190,32 +276,46 @@ class Gemma:
                 return
             if reply.calls or reply.bad_calls or reply.text:
                 unusable = reply
-            elif empty:
-                raise EmptyReply(f"{self.name} answered with nothing at all, twice.", hint=_OTHER_WORDS)
+            elif empty or self.transport == "tools":
+                often = ", twice" if empty else ""
+                raise EmptyReply(f"{self.name} answered with nothing at all{often}.", hint=_OTHER_WORDS)
             empty |= not reply.raw.strip()
             if attempt <= MAX_REASKS:
                 yield Reasked(fault, attempt)
-                asked = [*asked, *_complaint(reply, fault)]
+                turns = [*turns, *_complaint(reply, fault, self.transport)]
         if wanted.broken(unusable, writer):
-            raise ChoiceIgnored(f"{self.name} did not keep to tool_choice={tool_choice!r}.", hint=_HOLD_IT)
+            raise ChoiceIgnored(f"{self.name} did not keep to tool_choice={asked.tool_choice!r}.", hint=_HOLD_IT)
         yield replace(unusable, usage=usage)
 
-    async def _request(
-        self, transcript: Transcript, turns: Sequence[Turn], wanted: Wish, attempt: int, stop: Sequence[str]
-    ) -> Request:
+    async def _request(self, asked: _Asked, turns: Sequence[Turn], wanted: Wish, attempt: int) -> Request:
         """The request of an attempt, with what makes the server hold the reply to what is wanted, if it can. What is
         asked again does not belong to the conversation, so it does not go through its transcript."""
-        writer = transcript.writer
-        request = self.request(transcript if attempt == 1 else Transcript(writer), turns, stop)
+        writer = asked.transcript.writer
+        transcript = asked.transcript if attempt == 1 else Transcript(writer)
+        request = self.request(transcript, turns, asked.stop)
+        if self.transport == "tools":
+            return replace(request, tool_choice=wanted.tool or wanted.choice)
         if attempt == 1 and wanted.choice == "auto":
             return request
-        if self._constraints is None:
-            try:
-                self._constraints = (await self.backend.info(self.model)).constraints
-            except BackendError:  # it cannot say now; what is wrong shows when it is asked
-                return request
-        rules, schema = constraint(wanted, request, writer, self._constraints)
+        rules, schema = constraint(wanted, request, writer, await self._able())
         return replace(request, grammar=rules, schema=schema)
+
+    async def _able(self) -> frozenset[Constraint]:
+        """What the server can hold replies to."""
+        facts = await self._facts()
+        return facts.constraints if facts else frozenset()
+
+    async def _settled_window(self) -> int | None:
+        facts = await self._facts()
+        return facts.window if facts else None
+
+    async def _facts(self) -> ModelInfo | None:
+        """What the server says of the model, asked once; None as long as it cannot be asked: what is wrong shows when
+        it is asked for a reply."""
+        if self._known is None:
+            with suppress(BackendError):
+                self._known = await self.backend.info(self.model)
+        return self._known
 
     async def close(self) -> None:
         """Ends the backend's connections."""
@@ -223,6 +323,8 @@ class Gemma:
 
 
 def _held_to(request: Request) -> HeldTo:
+    if request.transport == "tools" and request.tool_choice != "auto":
+        return "tool_choice"
     return "grammar" if request.grammar else "schema" if request.schema else ""
 
 
@@ -233,12 +335,13 @@ def _fault(reply: Reply, wanted: Wish, writer: PromptWriter) -> str:
     return wanted.broken(reply, writer) or ("" if reply.calls or reply.text else "The reply was empty.")
 
 
-def _complaint(reply: Reply, fault: str) -> Iterator[Turn]:
+def _complaint(reply: Reply, fault: str, transport: Transport) -> Iterator[Turn]:
     """What the model wrote and what was wrong with it, as the next turns of the conversation."""
     if not reply.raw.strip():
         return
     yield Turn("model", (Text(reply.raw),))
-    if not reply.bad_calls or reply.calls:
+    # A server that writes the turns itself has no place for results of calls that it knows nothing of.
+    if not reply.bad_calls or reply.calls or transport == "tools":
         yield Turn("user", (Text(fault),))
         return
     yield Turn(
@@ -257,27 +360,3 @@ def _family(backend: Backend, model: str) -> Family:
             hint="Use a chat model, such as gemma3:4b.",
         )
     return family
-
-
-def _notation(family: Family, backend: Backend, transport: Transport | None) -> str:
-    """The notation in which a family calls tools best on a server: its native one needs the whole prompt."""
-    if transport == "completion" or (transport is None and "chat" not in backend.transports):
-        return family.notation
-    native = notation_named(family.notation).turns is not None
-    return _FALLBACK_NOTATION if native else family.notation
-
-
-def _transport(backend: Backend, notation: Notation) -> Transport:
-    """How requests in a notation go to a server.
-
-    Raises:
-        AgentError: the notation is native, and the server takes chat messages only.
-    """
-    if notation.turns is None:
-        return "chat" if "chat" in backend.transports else "completion"
-    if "completion" not in backend.transports:
-        raise AgentError(
-            f"{backend.label} takes chat messages, and the notation {notation.name!r} needs the whole prompt.",
-            hint="Leave the notation out, or take a prompted one, such as function_call.",
-        )
-    return "completion"

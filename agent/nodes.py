@@ -15,8 +15,9 @@ from langgraph.types import Command
 from gemmagraph import calls
 from gemmagraph.approvals import Approval, Decision, Reject, decide
 from gemmagraph.convert import Conversation, ai_message
-from gemmagraph.errors import BackendTimeout
+from gemmagraph.errors import BackendTimeout, ChoiceIgnored
 from gemmagraph.events import ApprovalAsked, ApprovalDecided, Notice, Reasked, StepStarted, TextDelta
+from gemmagraph.output import ANSWER
 from gemmagraph.prompts.arguments import write_plainly
 from gemmagraph.prompts.messages import Reply
 from gemmagraph.prompts.prompt import Transcript
@@ -41,6 +42,11 @@ async def call_model(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
         reply = await _ask(run, state)
     except TimeoutError:
         run.end("limit", run.out_of_time())
+        return Command(goto="__end__")
+    except ChoiceIgnored as exc:
+        if kit.output is None:
+            raise
+        run.end("failed", f"the model gave no answer of the form that was asked for: {exc.message}")
         return Command(goto="__end__")
     if reply.usage:
         run.usage += reply.usage
@@ -74,7 +80,13 @@ async def _ask(run: Run, state: State) -> Reply:
     try:
         async with asyncio.timeout(run.seconds_left()) as time_limit:
             watched = run.watch is not None
-            stream = run.kit.gemma.stream(turns, run.kit.toolset, transcript=run.transcript, watched=watched)
+            stream = run.kit.gemma.stream(
+                turns,
+                run.kit.toolset,
+                transcript=run.transcript,
+                watched=watched,
+                tool_choice="required" if run.kit.output else "auto",
+            )
             async with aclosing(stream) as events:
                 async for event in events:
                     if isinstance(event, Reply):
@@ -137,6 +149,9 @@ async def run_tools(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     answer = calls.direct_answer(kit, message, results)
     if answer is not None:
         run.said = answer
+        if kit.output is not None and message.tool_calls[-1]["name"] == ANSWER:
+            run.output = kit.output.value(message.tool_calls[-1]["args"])
+            run.said = str(results[-1].content)
     elif run.stop != "limit":
         return Command(update={"messages": results}, goto="model")
     return Command(update={"messages": results}, goto="__end__")

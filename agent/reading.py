@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-from gemmagraph.backends.base import Chunk, Request
+from gemmagraph.backends.base import Chunk, Request, ServerCall
 from gemmagraph.errors import TruncatedReply
 from gemmagraph.events import (
     ArgumentsDelta,
@@ -50,6 +50,10 @@ class Reading:
         self._notation = notation
         self._is_json = request.schema is not None
         self._reader = (notation_named("json") if self._is_json else notation).reader(request.tools)
+        self._tools = request.tools
+        self._by_server: list[ToolCall | BadCall] = []
+        """What came of the calls that the server read itself."""
+        self._written: list[str] = []
         self._begun = time.perf_counter()
         self._received = 0
         self._thoughts: list[str] = []
@@ -69,6 +73,8 @@ class Reading:
         if chunk.text:
             self._received += len(chunk.text)
             events += self._shown(self._reader.feed(chunk.text))
+        for call in chunk.calls:
+            events += self._checked(call)
         self._usage = chunk.usage or self._usage
         self._stop = chunk.stop or self._stop
         return events
@@ -90,6 +96,8 @@ class Reading:
 
             reply = replace(unwrapped(reply), repaired=True)
             events += [TextDelta(reply.text)] if reply.text else []
+        if self._written:
+            reply = self._with_those_of_the_server(reply)
         if not all(storable(call.arguments) for call in reply.calls):
             reply = self._without_huge(reply)
         if self._usage or self._thoughts:
@@ -122,6 +130,27 @@ class Reading:
                 return CallProposed(call)
             case BadCallRead(bad_call):
                 return CallRefused(bad_call)
+
+    def _checked(self, call: ServerCall) -> list[Event]:
+        """What a call comes to that the server read."""
+        from gemmagraph.server_calls import as_text, checked
+
+        self._written.append(as_text(call))
+        found = checked(call, self._tools)
+        self._by_server += found
+        if not self._watched:
+            return []
+        return [self._event(CallRead(each) if isinstance(each, ToolCall) else BadCallRead(each)) for each in found]
+
+    def _with_those_of_the_server(self, reply: Reply) -> Reply:
+        """The reply with the calls that the server read. Its text is not all that the model wrote, so it is none that
+        could be shown to it again."""
+        calls = tuple(each for each in self._by_server if isinstance(each, ToolCall))
+        bad_calls = tuple(each for each in self._by_server if isinstance(each, BadCall))
+        raw = "\n".join(filter(None, (reply.raw, *self._written)))
+        return replace(
+            reply, calls=reply.calls + calls, bad_calls=reply.bad_calls + bad_calls, raw=raw, repaired=True
+        )
 
     def _without_huge(self, reply: Reply) -> Reply:
         """The reply with the calls that cannot be kept among the bad ones. The reader takes them: it keeps integers

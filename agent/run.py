@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage, SystemMessage, ToolMessage
 
     from gemmagraph.convert import Conversation
+    from gemmagraph.output import Output
 
 Stop: TypeAlias = Literal["answered", "needs_approval", "limit", "cancelled", "failed"]
 """Why a run ended."""
@@ -57,6 +58,8 @@ class Result:
     pending: tuple[Any, ...] = ()
     """Calls that wait for a person, if `stop` is `needs_approval`."""
     thread: str | None = None
+    output: Any = None
+    """The answer as the type that the agent's `output` asks for; `text` is its JSON. None if there is no answer."""
 
     def __str__(self) -> str:
         return self.text
@@ -72,6 +75,7 @@ class Kit:
     limits: Limits
     instructions: str
     approve: Approver | None
+    output: Output | None = None
 
 
 @dataclass(slots=True)
@@ -105,6 +109,7 @@ class Run:
     reason: str = ""
     cancelled: bool = False
     """Whether somebody wants it to end."""
+    output: Any = None
     said: str = ""
     """The last that was said to the person, as far as it came."""
 

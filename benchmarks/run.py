@@ -2,7 +2,8 @@
 
 Measures with the packages at hand and says which peers are missing; `--venv FOLDER` installs all of them there first.
 Everything is measured in turns within one process, and ratios are of CPU time where nothing else is said. Models are
-scripted and answer without delay, so what is seen is the framework alone.
+scripted and answer without delay, so what is seen is the framework alone. Where servers are asked, each is a process
+of its own: the stand-ins of the tests, and a real llama.cpp with a tiny model.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import conversation
+import first
 import grammar
 import imports
 import making
@@ -27,6 +30,7 @@ import reading
 import rendering
 import sides
 import steps
+import streaming
 from measure import FULL, QUICK, Effort, Row
 
 GROUPS: dict[str, Callable[[Effort], list[Row]]] = {
@@ -36,6 +40,9 @@ GROUPS: dict[str, Callable[[Effort], list[Row]]] = {
     "reading": reading.rows,
     "rendering": rendering.rows,
     "grammar": grammar.rows,
+    "streaming": streaming.rows,
+    "first": first.rows,
+    "conversation": conversation.rows,
     "imports": imports.rows,
 }
 _COLUMNS = ("what", "ours", "beside", "ratio: median (least-most)", "others", "to reach", "met")

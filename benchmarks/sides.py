@@ -199,12 +199,14 @@ PEERS: dict[str, tuple[str, Maker]] = {
     "agno": ("agno", agno),
 }
 """Each peer's distribution and side."""
+CLIENTS = ("ollama", "langchain-ollama", "openai", "langchain-openai", "xllamacpp")
+"""Distributions of those that ask servers, and of the one that is a real server."""
 
 
 def versions() -> dict[str, str | None]:
     """The version of everything that is compared; None where it is not installed."""
     found: dict[str, str | None] = {}
-    for name in ("langgraph", "langchain-core", *(distribution for distribution, _ in PEERS.values())):
+    for name in ("langgraph", "langchain-core", *(distribution for distribution, _ in PEERS.values()), *CLIENTS):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -1,9 +1,9 @@
 """Numbers in a grammar, between bounds.
 
 What is written is what Python and JSON write: no leading zeros, no plus sign, an exponent behind a single digit.
-Integers have at most 40 digits, other numbers 40 before and 17 behind the point, exponents are from -323 to 307: a
-model that cannot stop writing digits is stopped, and what it writes can be read as a float. Between bounds an
-exponent is written only where Python would write one.
+Numbers have at most 18 digits before and 17 behind the point, exponents are from -323 to 307: a model that cannot
+stop writing digits is stopped, an integer fits 64 bits, and what has a point or an exponent can be read as a float.
+Between bounds an exponent is written only where Python would write one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 from gemmagraph.prompts.gbnf import NOTHING, behind, either, literal
 from gemmagraph.prompts.messages import JSON
 
-_MOST_DIGITS: Final = 40
+_MOST_DIGITS: Final = 18
 _MOST_DECIMALS: Final = 17
 _BEYOND: Final = 10**_MOST_DIGITS - 1
 _FRACTION: Final = rf'"." [0-9]{{1,{_MOST_DECIMALS}}}'

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Literal, TypeAlias, TypedDict
+from functools import cached_property
+from typing import Final, Literal, NotRequired, TypeAlias, TypedDict
 
 from gemmagraph.prompts.defuse import defuser
 from gemmagraph.prompts.errors import NotationError
-from gemmagraph.prompts.messages import JSON, Thought, ToolCall, ToolResult, ToolSpec, Turn
+from gemmagraph.prompts.messages import JSON, Image, Part, Text, Thought, ToolCall, ToolResult, ToolSpec, Turn
 from gemmagraph.prompts.notation import Notation
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.prompts.turns import TurnFormat
@@ -27,6 +28,7 @@ class _Message(TypedDict):
 
     role: _Role
     content: str
+    images: NotRequired[tuple[Image, ...]]
 
 
 class PromptWriter:
@@ -75,10 +77,15 @@ class PromptWriter:
         """The tools as the model is told of them. Names and descriptions may come from elsewhere."""
         if self._declaration is None:
             if self.native:
-                self._declaration = self.notation.declare(Toolset(map(self._defused, self.tools)))
+                self._declaration = self.notation.declare(self.defused_tools)
             else:
                 self._declaration = self.defuse(self.notation.declare(self.tools))
         return self._declaration
+
+    @cached_property
+    def defused_tools(self) -> Toolset:
+        """The tools without a control mark in names, descriptions and parameters."""
+        return Toolset(map(self._defused, self.tools))
 
     def _defused(self, spec: ToolSpec) -> ToolSpec:
         clean = self.defuse.value
@@ -106,6 +113,21 @@ class PromptWriter:
         opener, closer = self.turns.thought if thought and thoughts else ("", "")
         return f"{opener}{self.defuse(thought.strip())}\n{closer}{text}{written}" if opener else text + written
 
+    def defused(self, turn: Turn) -> Turn:
+        """A turn without a control mark in it, for servers that write turns themselves."""
+        return Turn(turn.role, tuple(map(self._defused_part, turn.parts)))
+
+    def _defused_part(self, part: Part) -> Part:
+        clean = self.defuse
+        match part:
+            case Text(text) | Thought(text):
+                return replace(part, text=clean(text))
+            case ToolCall(name=name, arguments=arguments):
+                return replace(part, name=clean(name), arguments=clean.value(arguments))
+            case ToolResult(name=name, content=content):
+                return replace(part, name=clean(name), content=clean.value(content))
+        return part
+
     def results_text(self, turn: Turn, asked: Turn | None = None) -> str:
         """Results of tools, errors included, in the order of the calls in `asked`: not every notation names a call
         in its result."""
@@ -130,6 +152,7 @@ class Transcript:
     def __init__(self, writer: PromptWriter) -> None:
         self.writer = writer
         self._turns: list[Turn] = []
+        self._defused: list[Turn] = []
         self._start()
 
     def _start(self) -> None:
@@ -143,21 +166,29 @@ class Transcript:
         """The last message without its thoughts, if it holds some."""
         self._open = False
         """Whether the last message is a turn of the model that goes on."""
+        self.has_images = False
+        """Whether there is a picture in the conversation."""
 
     def update(self, turns: Sequence[Turn]) -> None:
         """Takes the whole conversation; what was written before and stands unchanged is kept."""
         known = len(self._turns)
         if known > len(turns) or self._turns != (turns if isinstance(turns, list) else list(turns))[:known]:
-            self._turns = []
+            self._turns, self._defused = [], []
             self._start()
             known = 0
         for turn in turns[known:]:
             self._add(turn)
             self._turns.append(turn)
 
+    def turns(self) -> tuple[Turn, ...]:
+        """The turns without a control mark in them, for a server that writes them itself."""
+        self._defused += map(self.writer.defused, self._turns[len(self._defused) :])
+        return tuple(self._defused)
+
     def chat(self) -> tuple[Mapping[str, JSON], ...]:
         """Chat messages with the roles `user` and `assistant`, strictly in turn, the user's first: what every
-        server and every template of Gemma takes. System text and declarations stand in the first.
+        server and every template of Gemma takes. System text and declarations stand in the first. Pictures that
+        belong to a message are its `images`.
 
         Raises:
             NotationError: the notation is native; a server would not take control marks in a message.
@@ -169,14 +200,24 @@ class Transcript:
             )
         first = self.writer.instructions(self._system)
         messages = self._messages
+        images: tuple[Image, ...] = ()
         if messages and messages[0]["role"] == "user":
             first = "\n\n".join(filter(None, (first, messages[0]["content"])))
+            images = messages[0].get("images", ())
             messages = messages[1:]
-        return (_Message(role="user", content=first), *messages) if first or self._messages else ()
+        return (_message("user", first, images), *messages) if first or self._messages else ()
 
     def completion(self) -> str:
-        """The whole prompt, up to where the model goes on."""
+        """The whole prompt, up to where the model goes on.
+
+        Raises:
+            NotationError: there are pictures in the conversation, and text cannot hold them.
+        """
         writer, messages = self.writer, self._messages
+        if self.has_images:
+            raise NotationError(
+                "A prompt of text cannot hold pictures.", hint="Use a server that takes chat messages."
+            )
         if not messages:
             return writer.turns.bos + self._head() + writer.opening
         written = self._written
@@ -227,23 +268,34 @@ class Transcript:
         else:
             if self._thoughtless is not None:
                 self._messages[-1] = _Message(role="assistant", content=self._thoughtless)
-            self._say("user", writer.defuse(turn.text))
+            self._say("user", writer.defuse(turn.text), images=images_of(turn))
 
     def _model(self, turn: Turn) -> None:
         shown = self.writer.model_text(turn, thoughts=True)
         thinks = self.writer.native and any(isinstance(part, Thought) for part in turn.parts)
         self._say("assistant", shown, self.writer.model_text(turn) if thinks else shown)
 
-    def _say(self, role: _Role, text: str, thoughtless: str = "") -> None:
+    def _say(self, role: _Role, text: str, thoughtless: str = "", images: tuple[Image, ...] = ()) -> None:
         """Adds to what `role` says, or lets it begin to speak."""
         text, thoughtless = text.strip(), thoughtless.strip()
         goes_on = self._messages and self._messages[-1]["role"] == role
         if goes_on and (role == "assistant" or not self.writer.native):
-            said = self._messages.pop()["content"]
+            before_it = self._messages.pop()
+            said, images = before_it["content"], (*before_it.get("images", ()), *images)
             between = "" if self._open or (self.writer.native and text.startswith("<")) else "\n\n"
             before = said if self._thoughtless is None else self._thoughtless
             thoughtless = between.join(filter(None, (before, thoughtless)))
             text = between.join(filter(None, (said, text)))
         self._thoughtless = thoughtless if role == "assistant" and thoughtless != text else None
         self._open = False
-        self._messages.append(_Message(role=role, content=text))
+        self.has_images |= bool(images)
+        self._messages.append(_message(role, text, images))
+
+
+def _message(role: _Role, text: str, images: tuple[Image, ...]) -> _Message:
+    return _Message(role=role, content=text, images=images) if images else _Message(role=role, content=text)
+
+
+def images_of(turn: Turn) -> tuple[Image, ...]:
+    """The pictures in a turn, in their order."""
+    return tuple(part for part in turn.parts if isinstance(part, Image))

@@ -25,6 +25,12 @@ LIVE = os.environ.get("OLLAMA_HOST", "")
 """The server of the tests marked `live`; no other test may see it."""
 REACHABLE = {"localhost"}
 LIVE_MODEL = os.environ.get("OLLAMA_TEST_MODEL", "")
+LIVE_OPENAI = os.environ.get("OPENAI_BASE_URL", "")
+"""The server behind OpenAI's protocol of the tests marked `live`, and the next two what to ask there."""
+LIVE_OPENAI_KEY = os.environ.get("OPENAI_API_KEY", "")
+LIVE_OPENAI_MODEL = os.environ.get("OPENAI_TEST_MODEL", "")
+LIVE_KEY = os.environ.get("GEMINI_API_KEY", "")
+"""The key for the Gemini API in tests marked `live`; no other test may see it."""
 
 
 class NetworkRefused(Exception):
@@ -53,11 +59,12 @@ def allowed(host: str | bytes | None) -> bool:
 
 
 def pytest_configure() -> None:
-    if LIVE:
-        place = urlsplit(LIVE if "://" in LIVE else f"//{LIVE}").hostname or "localhost"
+    google = "https://generativelanguage.googleapis.com" if LIVE_KEY else ""
+    for address in filter(None, (LIVE, LIVE_OPENAI, google)):
+        place = urlsplit(address if "://" in address else f"//{address}").hostname or "localhost"
         REACHABLE.add(place)
         with suppress(OSError):  # it is down, and the tests marked `live` will say so
-            REACHABLE.update(str(address[0]) for *_, address in socket.getaddrinfo(place, None))
+            REACHABLE.update(str(found[0]) for *_, found in socket.getaddrinfo(place, None))
     # An audit hook also sees what C code and other threads do, and no test can forget it.
     sys.addaudithook(refuse_network)
 
@@ -88,7 +95,9 @@ def _no_notation_stays_registered(monkeypatch: pytest.MonkeyPatch) -> None:
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What this machine has set must not decide a test."""
     for name in list(os.environ):
-        if name.startswith(("OLLAMA_", "OPENAI_", "GEMMAGRAPH_")) or name.lower().endswith("_proxy"):
+        if name.startswith(("OLLAMA_", "OPENAI_", "GEMINI_", "GOOGLE_", "GEMMAGRAPH_")) or name.lower().endswith(
+            "_proxy"
+        ):
             monkeypatch.delenv(name)
 
 
@@ -140,6 +149,11 @@ def _openai_process() -> Iterator[StandIn]:
     yield from started("openai_server.py")
 
 
+@pytest.fixture(scope="session")
+def _gemini_process() -> Iterator[StandIn]:
+    yield from started("gemini_server.py")
+
+
 @pytest.fixture
 def ollama(_ollama_process: StandIn) -> StandIn:
     """A server that speaks Ollama's protocol, with nothing loaded and nothing to say."""
@@ -152,6 +166,29 @@ def openai(_openai_process: StandIn) -> StandIn:
     """A server behind OpenAI's protocol, with nothing to say."""
     _openai_process.reset()
     return _openai_process
+
+
+@pytest.fixture
+def gemini(_gemini_process: StandIn) -> StandIn:
+    """A server that speaks the Gemini API, with nothing to say."""
+    _gemini_process.reset()
+    return _gemini_process
+
+
+@pytest.fixture(scope="session")
+def live_openai() -> tuple[str, str, str]:
+    """The address in OPENAI_BASE_URL, the key in OPENAI_API_KEY and the model in OPENAI_TEST_MODEL, if there are."""
+    if not LIVE_OPENAI:
+        pytest.skip("OPENAI_BASE_URL is not set: no real server behind OpenAI's protocol to test against")
+    return LIVE_OPENAI, LIVE_OPENAI_KEY, LIVE_OPENAI_MODEL
+
+
+@pytest.fixture(scope="session")
+def live_key() -> str:
+    """The key in GEMINI_API_KEY."""
+    if not LIVE_KEY:
+        pytest.skip("GEMINI_API_KEY is not set: no real Gemini API to test against")
+    return LIVE_KEY
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,45 @@ MODELS = {
     "gemma3:1b": ("gemma3", 815_319_791, 32_768, ["completion"]),
     "gemma4:e4b": ("gemma4", 9_608_350_245, 131_072, ["completion", "vision", "tools", "thinking"]),
 }
+"""Family, bytes, tokens of context, capabilities."""
+RENDERERS = {"gemma4:e4b": "gemma4"}
+"""What writes prompts and reads calls for a model, where that is no template."""
+FORMATS: dict[str, str] = {}
+"""Formats other than GGUF."""
+FIRST = tuple(MODELS)
+
+
+def pulled(asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the server tells while it gets a model."""
+    digest, begin = "0123456789ab", {"status": "pulling manifest"}
+    if (asked.get("model") or asked.get("name")) not in MODELS:
+        return [begin, {"error": "pull model manifest: file does not exist"}]
+    layer = {"status": f"pulling {digest}", "digest": f"sha256:{digest}", "total": 100}
+    ends = ("verifying sha256 digest", "writing manifest", "success")
+    return [begin, *({**layer, "completed": part} for part in (0, 50, 100)), *({"status": end} for end in ends)]
+
+
+def create(asked: dict[str, Any]) -> None:
+    """Makes a model of another one. A renderer and parser of the server's own bring the capability `tools`."""
+    base, name = asked.get("from"), asked["model"]
+    if not base:
+        raise Refused(400, "neither 'from' or 'files' was specified")
+    if base not in MODELS:
+        raise Refused(500, "pull model manifest: file does not exist")
+    family, size, context, can = MODELS[base]
+    renderer = asked.get("renderer") or RENDERERS.get(base, "")
+    if renderer:
+        RENDERERS[name], can = renderer, sorted({*can, "tools"})
+    MODELS[name] = (family, size, context, can)
+
+
+def forget_made() -> None:
+    """Leaves the models that are there at first."""
+    for name in [*MODELS]:
+        if name not in FIRST:
+            del MODELS[name]
+            RENDERERS.pop(name, None)
+    FORMATS.clear()
 
 
 class Refused(Exception):
@@ -35,6 +74,10 @@ def check(asked: dict[str, Any]) -> None:
         raise Refused(400, f"registry.ollama.ai/library/{model} does not support tools")
     if asked.get("think") and "thinking" not in can:
         raise Refused(400, f'"{model}" does not support thinking')
+    if any(message.get("images") for message in asked.get("messages") or ()) and "vision" not in can:
+        raise Refused(500, "failed to process inputs: this model is missing data required for image input")
+    if asked.get("raw") and any(asked.get(name) for name in ("template", "system", "context")):
+        raise Refused(400, "raw mode does not support template, system, or context")
     for name in ("num_ctx", "num_predict", "top_k", "seed"):
         value = asked.get("options", {}).get(name)
         if value is not None and type(value) is not int:
@@ -46,8 +89,9 @@ def shown(asked: dict[str, Any]) -> dict[str, Any]:
     if name not in MODELS:
         raise Refused(404, f"model '{name}' not found")
     family, _, context, can = MODELS[name]
+    renderer = RENDERERS.get(name)
     return {
-        "modelfile": f"FROM {name}\n",
+        "modelfile": f"FROM {name}\n" + (f"RENDERER {renderer}\nPARSER {renderer}\n" if renderer else ""),
         "parameters": 'stop                           "<end_of_turn>"\n',
         "template": "{{ .Prompt }}",
         "details": details(name),
@@ -74,7 +118,7 @@ def details(name: str) -> dict[str, Any]:
     family = MODELS[name][0]
     return {
         "parent_model": "",
-        "format": "gguf",
+        "format": FORMATS.get(name, "gguf"),
         "family": family,
         "families": [family],
         "parameter_size": re.sub(r".*?([0-9]+)b$", r"\1B", name),
@@ -101,24 +145,22 @@ def limited(asked: dict[str, Any], reply: dict[str, Any], room: int) -> tuple[li
     return pieces[:most], "length" if most < len(pieces) else "stop"
 
 
-def extras(reply: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """Thoughts and calls, where there are any."""
-    extra = {}
-    if reply.get("thought") and asked.get("think") is not False:
-        extra["thinking"] = reply["thought"]
-    if reply.get("tool_calls"):
-        extra["tool_calls"] = reply["tool_calls"]
-    return extra
+def thought(reply: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """The thought, where there is one: a model that can think does, unless it is told not to."""
+    thinks = "thinking" in MODELS[asked["model"]][3] and asked.get("think") is not False
+    return {"thinking": reply["thought"]} if reply.get("thought") and thinks else {}
 
 
-def frame(model: str, content: str, **extra: Any) -> dict[str, Any]:
-    message = {"role": "assistant", "content": content, **extra}
-    return {"model": model, "created_at": STARTED, "message": message, "done": False}
+def frame(asked: dict[str, Any], content: str, **extra: Any) -> dict[str, Any]:
+    begin = {"model": asked["model"], "created_at": STARTED}
+    if "messages" not in asked:
+        return {**begin, "response": content, **extra, "done": False}
+    return {**begin, "message": {"role": "assistant", "content": content, **extra}, "done": False}
 
 
-def last_frame(model: str, reason: str, read: int, written: int) -> dict[str, Any]:
+def last_frame(asked: dict[str, Any], reason: str, read: int, written: int, **extra: Any) -> dict[str, Any]:
     return {
-        **frame(model, ""),
+        **frame(asked, "", **extra),
         "done": True,
         "done_reason": reason,
         "total_duration": 9_000_000,

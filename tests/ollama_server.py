@@ -1,15 +1,17 @@
 """A stand-in for Ollama in its own process: speaks its protocol and plays replies that tests set.
 
 Run as a script it prints its port, and ends when its standard input does. What Ollama does, it does: models
-are loaded (again when `num_ctx` or `shift` differ), prompts counted against the context window, one request
-generates at a time, a disconnect ends the work. What the model says is set by
+are loaded (again when `num_ctx`, `shift` or another load-time option differs), prompts counted against the context
+window, one request generates at a time, a disconnect ends the work. What the model says is set by
 
     POST /_control  {"replies": [REPLY, ...], "settings": {...}, "reset": true}
     GET  /_requests {"requests": [...], "loads": n, "most_at_once": n}; ?begun=N and ?ended=N wait for chats
 
 Fields of a REPLY, each a switch:
 
-    text, thought, tool_calls   what the model says; text goes out in pieces of `piece` characters (4)
+    text, thought, tool_calls   what the model says; text goes out in pieces of `piece` characters (4), then each call
+                                in a frame of its own, or all in the last one with `calls_last` (so does the engine)
+    says                        what the model writes, control tokens and all, for the server's own parser to read
     done_reason, counts         in the last frame; counts replaces prompt_eval_count
     status, body, headers       this answer instead of a reply
     drop                        the connection is closed before any answer
@@ -21,9 +23,12 @@ Fields of a REPLY, each a switch:
     wait                        seconds between pieces
     repeat                      the piece is sent so many times
 
-Settings: load_seconds, context (when num_ctx is not asked for), most_context (what fits into memory), hosts
-(names that the Host check allows), cuts_silently (an old server that knows no `truncate`), close_second
-(a second request on a connection finds it closed).
+Each of the requests comes with `shown`: the tools and results as the model would have read them.
+
+Settings: load_seconds, context (when num_ctx is not asked for), most_context (what fits into memory), on_gpu (the
+share of a model on the graphics card; there is none by default), hosts (names that the Host check allows),
+cuts_silently (an old server that knows no `truncate`), close_second (a second request on a connection finds it
+closed), mlx (models in that format), no_show (an old server, without /api/show).
 """
 
 from __future__ import annotations
@@ -39,22 +44,29 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ollama_answers import (
+    FORMATS,
     MODELS,
     STARTED,
     Refused,
     check,
     count,
-    extras,
+    create,
+    forget_made,
     frame,
     last_frame,
     limited,
     listed,
+    pulled,
     shown,
+    thought,
 )
+from ollama_decoded import decoded, heard, seconds
 from stand_in import serve
 
 LONGEST = 30.0
 """Seconds that anything here may take."""
+AT_LOADING = ("num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "draft_num_predict")
+"""Options with which a model is loaded; so are `num_ctx` and `shift`."""
 
 
 class Gone(Exception):
@@ -69,7 +81,7 @@ class State:
     replies: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
-    loaded: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    loaded: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     loads: int = 0
     at_once: int = 0
     most_at_once: int = 0
@@ -115,8 +127,12 @@ class Handler(BaseHTTPRequestHandler):
             "/_control": self.control,
             "/api/show": lambda asked: self.answer_json(200, shown(asked)),
             "/api/pull": self.pull,
+            "/api/create": self.create,
             "/api/chat": self.chat,
+            "/api/generate": self.chat,
         }
+        if STATE.settings.get("no_show"):
+            del handlers["/api/show"]
         handler = handlers.get(self.path)
         if handler is None:
             self.answer(404, b"404 page not found", "text/plain")
@@ -151,26 +167,24 @@ class Handler(BaseHTTPRequestHandler):
             if asked.get("reset"):
                 STATE.replies, STATE.settings, STATE.requests = [], {}, []
                 STATE.loaded, STATE.loads, STATE.most_at_once = {}, 0, 0
+                forget_made()
             STATE.replies.extend(asked.get("replies", ()))
             STATE.settings.update(asked.get("settings", {}))
+            FORMATS.update(dict.fromkeys(STATE.settings.get("mlx", ()), "safetensors"))
         self.answer_json(200, {})
 
     def pull(self, asked: dict[str, Any]) -> None:
-        name = asked.get("model") or asked.get("name")
-        digest = "0123456789ab"
-        states: list[dict[str, Any]] = [
-            {"status": "pulling manifest"},
-            *({"status": f"pulling {digest}", "digest": f"sha256:{digest}", "total": 100, "completed": part}
-              for part in (0, 50, 100)),
-            {"status": "verifying sha256 digest"},
-            {"status": "writing manifest"},
-            {"status": "success"},
-        ]  # fmt: skip
-        if name not in MODELS:
-            error = "pull model manifest: file does not exist"
-            if not asked.get("stream", True):
-                raise Refused(500, error)
-            states = [states[0], {"error": error}]
+        states = pulled(asked)
+        if "error" in states[-1] and not asked.get("stream", True):
+            raise Refused(500, states[-1]["error"])
+        self.told(asked, states)
+
+    def create(self, asked: dict[str, Any]) -> None:
+        create(asked)
+        self.told(asked, [{"status": each} for each in ("using existing layer", "writing manifest", "success")])
+
+    def told(self, asked: dict[str, Any], states: list[dict[str, Any]]) -> None:
+        """How something goes on, or only how it ended."""
         if not asked.get("stream", True):
             self.answer_json(200, states[-1])
             return
@@ -209,6 +223,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def converse(self, asked: dict[str, Any], entry: dict[str, Any]) -> None:
         check(asked)
+        entry["shown"] = decoded(asked)
         reply = self.next_reply(asked)
         if reply.get("drop"):
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -225,11 +240,13 @@ class Handler(BaseHTTPRequestHandler):
                 window = self.load(asked)
                 tokens = fitted(asked, window, reply, entry)
                 self.generate(asked, reply, entry, tokens, window)
+                if seconds(asked.get("keep_alive")) == 0:
+                    STATE.loaded.pop(asked["model"], None)
             finally:
                 STATE.runner.release()
 
     def next_reply(self, asked: dict[str, Any]) -> dict[str, Any]:
-        if not asked.get("messages"):
+        if not asked.get("messages") and not asked.get("prompt"):
             return {"done_reason": "unload" if asked.get("keep_alive") == 0 else "load", "text": ""}
         with STATE.changed:
             if not STATE.replies:
@@ -240,7 +257,8 @@ class Handler(BaseHTTPRequestHandler):
         """Loads the model unless it is loaded just so. A client that leaves meanwhile aborts it."""
         window: int = asked.get("options", {}).get("num_ctx") or STATE.settings.get("context", 4096)
         window = min(window, STATE.settings.get("most_context", window), MODELS[asked["model"]][2])
-        wanted = (window, asked.get("shift", True))
+        options = asked.get("options", {})
+        wanted = (window, asked.get("shift", True), *(options.get(name) for name in AT_LOADING))
         if STATE.loaded.get(asked["model"]) != wanted:
             STATE.loaded.pop(asked["model"], None)
             self.pause(STATE.settings.get("load_seconds", 0.0))
@@ -252,21 +270,26 @@ class Handler(BaseHTTPRequestHandler):
         self, asked: dict[str, Any], reply: dict[str, Any], entry: dict[str, Any], tokens: int, window: int
     ) -> None:
         """Writes the reply, as a stream or whole."""
+        reply, calls = heard(asked, reply)
         pieces, reason = limited(asked, reply, window - tokens)
-        last = last_frame(asked["model"], reply.get("done_reason", reason), reply.get("counts", tokens), len(pieces))
+        counts = reply.get("done_reason", reason), reply.get("counts", tokens), len(pieces)
         if not asked.get("stream", True):
-            message = {"role": "assistant", "content": "".join(pieces), **extras(reply, asked)}
-            self.answer_json(200, {**last, "message": message})
+            both = {**thought(reply, asked), **({"tool_calls": calls} if calls else {})}
+            whole = frame(asked, "".join(pieces), **both)
+            self.answer_json(200, {**last_frame(asked, *counts), **whole, "done": True})
             return
         self.begin()
-        if extra := extras(reply, asked):
-            self.line(frame(asked["model"], "", **extra))
+        if thinking := thought(reply, asked):
+            self.line(frame(asked, "", **thinking))
         for number, piece in enumerate(pieces):
             if number == reply.get("hang_after"):
                 self.pause(LONGEST)
-            self.line(frame(asked["model"], piece))
+            self.line(frame(asked, piece))
             entry["sent"] += 1
             self.pause(reply.get("wait", 0.0))
+        late = {"tool_calls": calls} if calls and reply.get("calls_last") else {}
+        for call in () if late else calls:
+            self.line(frame(asked, "", tool_calls=[call]))
         for line in reply.get("lines", ()):
             self.chunk(line.encode() + b"\n")
         if "late_error" in reply:
@@ -277,7 +300,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return
         elif not reply.get("no_done") and "lines" not in reply:
-            self.line(last)
+            self.line(last_frame(asked, *counts, **late))
         self.end()
 
     def pause(self, seconds: float) -> None:
@@ -322,7 +345,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def fitted(asked: dict[str, Any], window: int, reply: dict[str, Any], entry: dict[str, Any]) -> int:
     """Tokens of the prompt once it fits the window; `entry["cut"]` says how many messages it lost."""
-    messages = list(asked.get("messages") or ())
+    messages = list(asked.get("messages") or [{"role": "user", "content": asked.get("prompt", "")}])
     if asked.get("truncate", True) is False and not STATE.settings.get("cuts_silently"):
         if (tokens := count(messages)) > window:
             facts = {
@@ -342,9 +365,15 @@ def fitted(asked: dict[str, Any], window: int, reply: dict[str, Any], entry: dic
 
 
 def running() -> dict[str, Any]:
+    share = STATE.settings.get("on_gpu", 0.0)
     models = [
-        {**listed(name), "expires_at": STARTED, "size_vram": 0, "context_length": window}
-        for name, (window, _) in STATE.loaded.items()
+        {
+            **listed(name),
+            "expires_at": STARTED,
+            "size_vram": int(listed(name)["size"] * share),
+            "context_length": window,
+        }
+        for name, (window, *_) in STATE.loaded.items()
     ]
     return {"models": models}
 

@@ -8,6 +8,7 @@ Run as a script it prints its port, and ends when its standard input does.
 Fields of a REPLY, each a switch:
 
     text, thought, tool_calls   what the model says; text goes out in pieces of `piece` characters (4)
+    deltas, late_deltas         pieces of calls as they are, a list for each event; the late ones behind the finish
     thought_field               how thoughts are called: reasoning_content, or reasoning
     finish                      the finish_reason; None for none
     late_text                   more text behind it
@@ -21,8 +22,10 @@ Fields of a REPLY, each a switch:
     counts                      prompt_tokens
     hang                        says nothing more behind the text or, with a finish_reason, behind that
 
-Settings: kind (vllm, lmstudio, ollama, plain), key (the only one taken), window (tokens of context), version, page (a
-page for people at every path); of the list of models: owner, no_list (404), bare_list, models_key (in place of data).
+Settings: kind (vllm, llamacpp, lmstudio, ollama, plain), key (the only one), window (tokens of context), version,
+page (a page for people at every path); of the list of models: owner, no_list (404), bare_list, models_key (in place
+of data); no_tools and no_images (status and words for requests with them), abilities (of the models, as llama.cpp and
+LM Studio call them), older (LM Studio before 0.4), loading (answers until llama.cpp has its model), no_tokenize.
 """
 
 from __future__ import annotations
@@ -30,48 +33,19 @@ from __future__ import annotations
 import json
 import select
 import socket
-import threading
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from openai_answers import OWN_PAGES, STATE, TOKENIZED, Refused, check, check_loaded, count, error, listed, no_page
 from stand_in import serve
 
 LONGEST = 30.0
 """Seconds that anything here may take."""
-MODELS = ["gemma3:4b", "google/gemma-3-27b-it"]
-OWNERS = {"vllm": "vllm", "lmstudio": "organization_owner", "ollama": "library", "plain": "system"}
 
 
 class Gone(Exception):
     """The client has left."""
-
-
-class Refused(Exception):
-    """An answer that is no reply."""
-
-    def __init__(self, status: int, body: Any) -> None:
-        super().__init__(status)
-        self.status, self.body = status, body
-
-
-@dataclass
-class State:
-    """What the server knows; guarded by `changed`."""
-
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    replies: list[dict[str, Any]] = field(default_factory=list)
-    settings: dict[str, Any] = field(default_factory=dict)
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-
-    @property
-    def kind(self) -> str:
-        return str(self.settings.get("kind", "plain"))
-
-
-STATE = State()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -92,6 +66,7 @@ class Handler(BaseHTTPRequestHandler):
             self.check_key()
             if url.path not in pages:
                 raise no_page(f"GET {url.path}")
+            check_loaded(url.path)
             self.answer(200, pages[url.path]())
         except Refused as refused:
             self.answer(refused.status, refused.body)
@@ -107,6 +82,10 @@ class Handler(BaseHTTPRequestHandler):
             STATE.requests.append(entry)
         try:
             self.check_key()
+            check_loaded(self.path)
+            if self.path == "/tokenize" and STATE.kind in TOKENIZED and "no_tokenize" not in STATE.settings:
+                self.answer(200, TOKENIZED[STATE.kind](body))
+                return
             if self.path not in ("/v1/chat/completions", "/v1/completions"):
                 raise no_page(f"POST {self.path}")
             check(body)
@@ -189,15 +168,20 @@ class Handler(BaseHTTPRequestHandler):
             say({reply.get("thought_field", "reasoning_content"): thought, "content": None})
         for piece in pieces(reply.get("text", ""), reply.get("piece", 4)):
             say({"content": piece})
+        for deltas in reply.get("deltas", ()):
+            say({"tool_calls": deltas})
         for index, call in enumerate(reply.get("tool_calls", ())):
             say({"tool_calls": [{"index": index, "id": f"call_{index}", "type": "function", "function": call}]})
             say({"tool_calls": [{"index": index, "function": {"arguments": ""}}]})
         if "late_error" in reply:
             self.frame(reply["late_error"], reply)
         elif "cut" not in reply:
-            finish = reply.get("finish", "tool_calls" if reply.get("tool_calls") else "stop")
+            calls = reply.get("tool_calls") or reply.get("deltas") or reply.get("late_deltas")
+            finish = reply.get("finish", "tool_calls" if calls else "stop")
             if finish:
                 say({}, finish)
+            for deltas in reply.get("late_deltas", ()):
+                say({"tool_calls": deltas})
             if late := reply.get("late_text"):
                 say({"content": late})
             if asked.get("stream_options", {}).get("include_usage") and not reply.get("hang"):
@@ -239,62 +223,6 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(raw)
 
 
-def check(asked: dict[str, Any]) -> None:
-    """Refuses what such a server refuses."""
-    model, window = asked.get("model"), STATE.settings.get("window", 8192)
-    if model not in MODELS:
-        raise Refused(404, error(f"The model `{model}` does not exist.", "NotFoundError", 404))
-    tokens = count(asked)
-    if tokens > window:
-        said = (
-            f"This model's maximum context length is {window} tokens. However, your request has {tokens} input "
-            "tokens. Please reduce the length of the input messages."
-        )
-        raise Refused(400, error(said, "BadRequestError", 400))
-
-
-def no_page(asked: str) -> Refused:
-    if STATE.kind == "lmstudio":
-        return Refused(200, {"error": f"Unexpected endpoint or method. ({asked})"})
-    return Refused(404, {"detail": "Not Found"})
-
-
-def error(message: str, kind: str, code: Any = None) -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
-
-
-def listed() -> Any:
-    if STATE.settings.get("no_list"):
-        raise Refused(404, {"detail": "Not Found"})
-    extra = {"max_model_len": STATE.settings.get("window", 8192)} if STATE.kind == "vllm" else {}
-    owner = STATE.settings.get("owner", OWNERS[STATE.kind])
-    data = [{"id": name, "object": "model", "created": 0, "owned_by": owner, **extra} for name in MODELS]
-    if STATE.settings.get("bare_list"):
-        return data
-    return {"object": "list", STATE.settings.get("models_key", "data"): data}
-
-
-def lm_studio_models() -> dict[str, Any]:
-    window = STATE.settings.get("window", 8192)
-    data = [
-        {"id": name, "object": "model", "type": "llm", "arch": "gemma3", "state": "loaded",
-         "max_context_length": 131_072, "loaded_context_length": window}
-        for name in MODELS
-    ]  # fmt: skip
-    return {"object": "list", "data": data}
-
-
-def version() -> dict[str, str]:
-    return {"version": STATE.settings.get("version", "0.14.1")}
-
-
-OWN_PAGES: dict[str, dict[str, Any]] = {
-    "vllm": {"/version": version},
-    "lmstudio": {"/api/v0/models": lm_studio_models},
-    "ollama": {"/api/version": version},
-}
-
-
 def frame(asked: dict[str, Any], kind: str) -> dict[str, Any]:
     return {"id": "chatcmpl-1", "object": kind, "created": 1, "model": asked["model"]}
 
@@ -303,10 +231,6 @@ def usage(asked: dict[str, Any], reply: dict[str, Any]) -> dict[str, int]:
     read = reply.get("counts", count(asked))
     wrote = len(pieces(reply.get("text", ""), 4))
     return {"prompt_tokens": read, "completion_tokens": wrote, "total_tokens": read + wrote}
-
-
-def count(asked: dict[str, Any]) -> int:
-    return len(json.dumps(asked.get("messages") or asked.get("prompt"))) // 4
 
 
 def pieces(text: str, size: int) -> list[str]:

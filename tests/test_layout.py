@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = {"agent": "gemmagraph", "tools": "gemmagraph.tools", "prompts": "gemmagraph.prompts"}
 
 ORDER = """
-    prompts/errors  prompts/messages  prompts/defuse  prompts/turns
+    prompts/errors  prompts/messages  prompts/tokens  prompts/defuse  prompts/turns
     prompts/formats  prompts/number  prompts/parameters  prompts/verdict  prompts/quickcheck  prompts/complaint
     prompts/coerce  prompts/example  prompts/faults  prompts/arguments  prompts/schemas  prompts/toolset
     prompts/escapes  prompts/scan  prompts/spelling  prompts/doubt  prompts/notation  prompts/echoes
@@ -36,22 +36,32 @@ ORDER = """
     prompts/grammar  prompts/reply_schema  prompts/catalog  prompts/prompt
 
     tools/errors  tools/context  tools/runtime  tools/results  tools/docstrings  tools/hints  tools/signature
-    tools/tool  tools/langchain  tools/sources  tools/files
+    tools/tool  tools/langchain  tools/forms  tools/sources  tools/files
 
     agent/errors  agent/limits  agent/approvals  agent/events
     agent/backends/base  agent/backends/cassettes  agent/backends/likeness  agent/backends/recording
     agent/backends/again  agent/backends/closing  agent/backends/lines  agent/backends/sse
-    agent/backends/http  agent/backends/words  agent/backends/queue
-    agent/backends/ollama_words  agent/backends/ollama_pull  agent/backends/ollama
+    agent/backends/coming  agent/backends/http  agent/backends/words  agent/backends/queue
+    agent/backends/ollama_words  agent/backends/ollama_pull  agent/backends/ollama_models
+    agent/backends/ollama_tools  agent/backends/ollama_request  agent/backends/ollama_reply  agent/backends/ollama
     agent/backends/openai_kinds  agent/backends/openai_words  agent/backends/openai_probe
-    agent/backends/openai_request  agent/backends/openai_reply  agent/backends/openai
-    agent/backends/gguf_file  agent/backends/gguf_thread  agent/backends/gguf_engine  agent/backends/gguf
+    agent/backends/openai_messages  agent/backends/openai_request  agent/backends/openai_count
+    agent/backends/openai_calls
+    agent/backends/openai_reply  agent/backends/openai
+    agent/backends/gemini_words  agent/backends/gemini_request  agent/backends/gemini_client
+    agent/backends/gemini_reply  agent/backends/gemini
+    agent/backends/gguf_file  agent/backends/engine_thread  agent/backends/gguf_engine  agent/backends/gguf
+    agent/backends/transformers_folder  agent/backends/transformers_options  agent/backends/transformers_words
+    agent/backends/transformers_hub  agent/backends/transformers_memory  agent/backends/transformers_loading
+    agent/backends/transformers_engine  agent/backends/transformers
     agent/backends/matcher/english  agent/backends/matcher/mentions  agent/backends/matcher/params
     agent/backends/matcher/naming  agent/backends/matcher/filling  agent/backends/matcher/matching
     agent/backends/builtin  agent/backends/scripted
-    agent/reading  agent/toolchoice  agent/model  agent/fallback  agent/convert  agent/run  agent/choice
+    agent/server_calls  agent/reading  agent/transports  agent/toolchoice
+    agent/tokens  agent/ledger  agent/budget  agent/model  agent/fallback
+    agent/pictures  agent/convert  agent/output  agent/run  agent/choice
     agent/threads  agent/state  agent/calls  agent/nodes
-    agent/lean  agent/graph  agent/agent  agent/chat
+    agent/lean  agent/graph  agent/agent  agent/patience  agent/openai_forms  agent/chat
 
     agent/cli/options  agent/cli/terminal  agent/cli/openai_json  agent/cli/toolfiles  agent/cli/approving
     agent/cli/display  agent/cli/parse  agent/cli/render  agent/cli/session  agent/cli/once  agent/cli/chat
@@ -59,7 +69,7 @@ ORDER = """
     agent/cli/tools
     agent/cli/published  agent/cli/seen  agent/cli/pull  agent/cli/models  agent/cli/doctor  agent/cli/servers
     agent/cli/app
-    agent/pytest_plugin  agent/__main__
+    agent/asking  agent/conformance  agent/pytest_plugin  agent/__main__
 """.split()  # noqa: SIM905
 """Every module but the `__init__`s, which only gather names. Each imports only from those before it."""
 
@@ -72,15 +82,20 @@ AGAINST_THE_ORDER = {
 DOORS = {
     "langgraph": "agent/state agent/nodes agent/lean agent/graph agent/agent",
     "langchain_core": "agent/chat agent/convert agent/state agent/nodes agent/calls agent/lean tools/langchain",
-    "pydantic": "agent/chat tools/hints tools/langchain tools/sources",
+    "pydantic": "agent/chat tools/forms tools/hints tools/langchain tools/sources",
     "jsonschema": "prompts/*",
     "httpx": "agent/backends/*",
     "ollama": "agent/backends/ollama*",
     "click": "agent/cli/*",
     "rich": "agent/cli/*",
-    "pytest": "agent/pytest_plugin",
+    "pytest": "agent/asking agent/pytest_plugin",
     "typing_extensions": "agent/state",
     "xllamacpp": "agent/backends/gguf_engine",
+    "torch": "agent/backends/transformers_loading agent/backends/transformers_engine",
+    "transformers": "agent/backends/transformers_*",
+    "tokenizers": "agent/backends/transformers_loading",
+    "huggingface_hub": "agent/backends/transformers_hub",
+    "google": "agent/backends/gemini_client",
 }
 """Where a third-party library may be imported; for type checkers only, it may be anywhere."""
 
@@ -224,7 +239,8 @@ def test_every_library_with_a_door_is_a_dependency() -> None:
     extras = [line for extra, lines in project["optional-dependencies"].items() if extra != "dev" for line in lines]
     declared = {re.split(r"[^\w-]", line, maxsplit=1)[0] for line in [*project["dependencies"], *extras]}
     there_already = {"pytest"}  # it loads its plugin itself
-    needed = {library.replace("_", "-") for library in DOORS.keys() - there_already}
+    named = {"google": "google-genai"}
+    needed = {named.get(library, library.replace("_", "-")) for library in DOORS.keys() - there_already}
     none([f"{library} is no dependency" for library in sorted(needed - declared)])
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import functools
-import json
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolSpec
 from gemmagraph.tools.errors import ToolDefinitionError
-from gemmagraph.tools.hints import model_schema
-from gemmagraph.tools.signature import refusal, spelled
+from gemmagraph.tools.forms import form_of
+from gemmagraph.tools.signature import spelled
 from gemmagraph.tools.tool import Tool, tool
 
 if TYPE_CHECKING:
@@ -77,14 +75,10 @@ def _from_langchain(base: BaseTool) -> Tool:
 
 
 def _from_model(model: type[BaseModel]) -> Tool:
-    parameters = model_schema(model)
-    description = parameters.pop("description", "")
+    form = form_of(model)
 
     def fill_in(**values: JSON) -> object:
-        try:
-            return model.model_validate_json(json.dumps(values))
-        except ValueError as exc:
-            raise InvalidArguments(refusal(exc)) from exc
+        return form.value(values)
 
     functools.update_wrapper(fill_in, model, ("__module__", "__qualname__"), ())
-    return Tool(ToolSpec(model.__name__, description, parameters), fill_in, read_only=True, idempotent=True)
+    return Tool(ToolSpec(form.name, form.description, form.parameters), fill_in, read_only=True, idempotent=True)

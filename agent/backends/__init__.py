@@ -96,6 +96,12 @@ def _openai(model: str, base_url: str | None, api_key: str | None) -> Backend:
     return OpenAIBackend(base_url, api_key)
 
 
+def _gemini(model: str, base_url: str | None, api_key: str | None) -> Backend:
+    from gemmagraph.backends.gemini import GeminiBackend
+
+    return GeminiBackend(model, base_url, api_key)
+
+
 def _builtin(model: str, base_url: str | None, api_key: str | None) -> Backend:
     from gemmagraph.backends.builtin import BuiltinBackend
 
@@ -117,6 +123,14 @@ def _scripted(path: str, base_url: str | None, api_key: str | None) -> Backend:
     return ScriptedBackend.from_file(path)
 
 
+def _transformers(model: str, base_url: str | None, api_key: str | None) -> Backend:
+    from gemmagraph.backends.transformers import TransformersBackend
+
+    if base_url is not None:
+        raise AgentError("'transformers' asks no server.", hint="Leave base_url out; HF_ENDPOINT names another hub.")
+    return TransformersBackend(model, token=api_key or "")
+
+
 def _no_server(kind: str, base_url: str | None, api_key: str | None) -> None:
     if base_url is not None or api_key is not None:
         raise AgentError(f"{kind!r} asks no server.", hint="Leave base_url and api_key out.")
@@ -124,16 +138,20 @@ def _no_server(kind: str, base_url: str | None, api_key: str | None) -> None:
 
 _FACTORIES: dict[str, Factory] = {
     "builtin": _builtin,
+    "gemini": _gemini,
     "gguf": _gguf,
     "ollama": _ollama,
     "openai": _openai,
     "scripted": _scripted,
+    "transformers": _transformers,
 }
 _NAMELESS = frozenset({"builtin"})
 """Backends that are their own model."""
 _EXAMPLES = {
+    "gemini": "gemini:gemma-4-31b-it",
     "gguf": "gguf:FILE.gguf",
     "ollama": "ollama:gemma3:4b",
     "openai": "openai:google/gemma-3-4b-it",
     "scripted": "scripted:FILE.jsonl",
+    "transformers": "transformers:google/gemma-3-4b-it",
 }

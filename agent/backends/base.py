@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from gemmagraph.prompts.messages import JSON, StopReason, Turn, Usage
+from gemmagraph.prompts.messages import JSON, Image, StopReason, Turn, Usage
 from gemmagraph.prompts.toolset import Toolset
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ Transport: TypeAlias = Literal["completion", "chat", "tools"]
 """How a request goes to a server: the whole prompt as text; chat messages, tools written into them by us; turns and
 tools, for which the server has fields of its own."""
 
-Constraint: TypeAlias = Literal["grammar", "schema"]
-"""What a reply can be held to: a grammar in GBNF, a JSON Schema."""
+Constraint: TypeAlias = Literal["grammar", "schema", "tool_choice"]
+"""What a reply can be held to: a grammar in GBNF, a JSON Schema; over `tools`, the `tool_choice` of the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,13 @@ class Request:
     def transport(self) -> Transport:
         """How it goes to the server."""
         return "completion" if self.prompt is not None else "chat" if self.messages is not None else "tools"
+
+    @property
+    def has_images(self) -> bool:
+        """Whether there are pictures to look at."""
+        if self.messages is not None:
+            return any(message.get("images") for message in self.messages)
+        return any(isinstance(part, Image) for turn in self.turns for part in turn.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,8 @@ class ModelInfo:
     """Bytes on disk."""
     constraints: frozenset[Constraint] = frozenset()
     """What the server can hold the model's replies to."""
+    window: int | None = None
+    """Tokens that a request has there, where the server has settled that and not the request."""
 
 
 class CountsTokens(Protocol):

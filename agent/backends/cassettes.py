@@ -22,7 +22,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from gemmagraph import errors
-from gemmagraph.backends.base import Chunk, ModelInfo
+from gemmagraph.backends.base import Chunk, ModelInfo, ServerCall
 from gemmagraph.errors import AgentError, BackendError
 from gemmagraph.prompts.messages import JSON, Usage
 
@@ -76,9 +76,12 @@ class Secrets:
         """The same chunks without them: one that spans chunks is found too, and the borders stay."""
         texts, thoughts = (self._pieces([getattr(chunk, name) for chunk in chunks]) for name in ("text", "thought"))
         return tuple(
-            replace(chunk, text=text, thought=thought, notice=self.masked(chunk.notice))
+            replace(chunk, text=text, thought=thought, notice=self.masked(chunk.notice), calls=self._calls(chunk))
             for chunk, text, thought in zip(chunks, texts, thoughts, strict=True)
         )
+
+    def _calls(self, chunk: Chunk) -> tuple[ServerCall, ...]:
+        return tuple(ServerCall(self.masked(call.name), self.masked(call.arguments)) for call in chunk.calls)
 
     def _pieces(self, pieces: list[str]) -> list[str]:
         whole = "".join(pieces)
@@ -267,8 +270,8 @@ def _exchange(line: Mapping[str, JSON], number: int) -> Exchange:
     )
 
 
-def _chunk(usage: Mapping[str, int] | None = None, **rest: Any) -> Chunk:
-    chunk = Chunk(usage=Usage(**usage) if usage else None, **rest)
+def _chunk(usage: Mapping[str, int] | None = None, calls: Iterable[Mapping[str, Any]] = (), **rest: Any) -> Chunk:
+    chunk = Chunk(usage=Usage(**usage) if usage else None, calls=tuple(ServerCall(**call) for call in calls), **rest)
     if not all(isinstance(text, str) for text in (chunk.text, chunk.thought, chunk.notice)):
         raise ValueError("a text is none")
     return chunk

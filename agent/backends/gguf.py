@@ -17,9 +17,9 @@ from typing import Final
 
 from gemmagraph.backends.base import Chunk, ModelInfo, Request, Transport
 from gemmagraph.backends.closing import shielded
+from gemmagraph.backends.engine_thread import Hand, handed_out
 from gemmagraph.backends.gguf_engine import Engine, Given
 from gemmagraph.backends.gguf_file import read_gguf
-from gemmagraph.backends.gguf_thread import Hand, handed_out
 from gemmagraph.backends.openai_kinds import LLAMA_CPP
 from gemmagraph.backends.openai_probe import Server
 from gemmagraph.backends.openai_reply import StreamedReply
@@ -155,7 +155,7 @@ class GgufBackend:
             BackendError: it cannot do what is asked.
         """
         self._refuse_other(request.model)
-        if request.messages is not None:
+        if request.transport != "completion":
             raise BadRequest(
                 f"{self.label} takes a finished prompt, not chat messages.",
                 hint='Leave transport out, or say transport="completion".',

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from gemmagraph.backends.engine_thread import Hand
 from gemmagraph.backends.gguf_file import GgufFile, missing_bytes
-from gemmagraph.backends.gguf_thread import Hand
 from gemmagraph.errors import BackendError, ModelNotFound, ServerError
 
 Given: TypeAlias = str | bytes

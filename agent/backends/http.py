@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from gemmagraph.backends.again import RETRIED_STATUSES, Again, seconds_asked
 from gemmagraph.backends.closing import end, shielded
+from gemmagraph.backends.coming import Coming
 from gemmagraph.backends.lines import Cutter, Lines
 from gemmagraph.backends.sse import Events
 from gemmagraph.errors import (
@@ -31,8 +32,6 @@ from gemmagraph.errors import (
 
 if TYPE_CHECKING:
     import httpx
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,35 +191,40 @@ class Http:
         """One try, its time limits, its bytes cut into what they say."""
         now, bounds = asyncio.get_running_loop().time, self.bounds
         cutter = form.cutter(bounds.line, self.label)
-        next_by = now() + bounds.first_byte
-        pieces = self._pieces(path, body, form)
-        # A task, because httpx lets go of its connection when it is cancelled again while it closes it.
-        coming = asyncio.ensure_future(anext(pieces, None))
+        begun = now()
+        next_by, late = begun + bounds.first_byte, f"no reply began within {bounds.first_byte:g} s"
+        coming = Coming(self._pieces(path, body, form))
         try:
-            await asyncio.wait({coming}, timeout=min(bounds.notice, bounds.first_byte))
-            if not coming.done():
+            if not await coming.there(min(begun + bounds.notice, next_by)):
                 yield Waiting()
-            late = f"no reply began within {bounds.first_byte:g} s"
-            while (piece := await self._in_time(coming, next_by, deadline, late)) is not None:
+            while True:
+                in_time = await coming.there(min(next_by, deadline))
+                if now() >= deadline and not coming.task.done():
+                    in_time, late = False, f"the reply was not complete within {bounds.total:g} s"
+                if not in_time:
+                    raise BackendTimeout(f"{self.label}: {late}.", hint=self._slow)
+                piece = coming.take()
+                if piece is None:
+                    break
                 for item in cutter.feed(piece):
                     yield item
                 next_by, late = now() + bounds.between, f"nothing more came for {bounds.between:g} s"
-                coming = asyncio.ensure_future(anext(pieces, None))
             if rest := cutter.end():
                 yield rest
         except _failures() as exc:
             raise self._failed(exc, cutter.received) from exc
         finally:
-            await shielded(end(coming, pieces))
+            await shielded(end(coming.task, coming.pieces))
 
     async def _question(self, path: str, body: bytes | None) -> Answer:
         """One try at a small question."""
-        now = asyncio.get_running_loop().time
-        late = f"no answer came within {self.bounds.question:g} s"
         asking = asyncio.ensure_future(self._whole(path, body))
         try:
-            by = now() + self.bounds.question
-            answer, retry_after = await self._in_time(asking, by, by, late)
+            await asyncio.wait({asking}, timeout=self.bounds.question)
+            if not asking.done():
+                late = f"no answer came within {self.bounds.question:g} s"
+                raise BackendTimeout(f"{self.label}: {late}.", hint=self._slow)
+            answer, retry_after = asking.result()
         except _failures() as exc:
             raise self._failed(exc) from exc
         finally:
@@ -243,15 +247,6 @@ class Http:
             Again(error) if isinstance(error, BackendUnavailable) and "SSL" not in str(exc) else error
         )  # TLS stays as it is
 
-    async def _in_time(self, coming: asyncio.Task[T], by: float, deadline: float, late: str) -> T:
-        """What `coming` brings; it goes on when we are cancelled."""
-        await asyncio.wait({coming}, timeout=max(0.0, min(by, deadline) - asyncio.get_running_loop().time()))
-        if coming.done():
-            return coming.result()
-        if deadline < by:
-            late = f"the reply was not complete within {self.bounds.total:g} s"
-        raise BackendTimeout(f"{self.label}: {late}.", hint=self._slow)
-
     async def _pieces(self, path: str, body: bytes, form: _Form) -> AsyncGenerator[bytes, None]:
         """The bytes of a reply with status 200."""
         response = await self._send(path, body)
@@ -262,7 +257,9 @@ class Http:
                 if answer.status in RETRIED_STATUSES:
                     raise Again(error, seconds_asked(response.headers.get("Retry-After", "")))
                 raise error
-            coming = response.aiter_bytes()
+            # What is not compressed needs none of what httpx does with each piece.
+            plain = response.headers.get("Content-Encoding", "identity") == "identity"
+            coming = cast(AsyncIterator[bytes], response.stream) if plain else response.aiter_bytes()
             async for piece in coming:
                 yield piece
         finally:

@@ -8,11 +8,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Final
 
 from gemmagraph.backends.base import Request
 from gemmagraph.backends.cassettes import mapped
-from gemmagraph.prompts.messages import JSON, ToolSpec
+from gemmagraph.prompts.messages import JSON, Image, Text, ToolSpec, Turn
 
 _UNMATCHED: Final = ("context", "max_tokens")
 """They may follow from the memory of the machine."""
@@ -65,11 +66,30 @@ def asked_for(request: Request, ignored: Sequence[re.Pattern[str]] = ()) -> dict
         "context": request.context,
         "max_tokens": request.max_tokens,
         "prompt": request.prompt,
-        "messages": None if request.messages is None else [dict(message) for message in request.messages],
+        "messages": _messages(request),
+        "tool_choice": request.tool_choice if request.tool_choice != "auto" else None,
     }
     given = {name: value for name, value in asked.items() if value not in (None, [], {})}
-    plain: dict[str, JSON] = json.loads(json.dumps({"asks": "reply", **given}, default=repr))
+    plain: dict[str, JSON] = json.loads(json.dumps({"asks": "reply", **given}, default=_plain))
     return plain
+
+
+def _messages(request: Request) -> list[JSON] | None:
+    if request.transport == "tools":
+        return [{"role": turn.role, "content": turn.text, **_beside_text(turn)} for turn in request.turns]
+    return None if request.messages is None else [dict(message) for message in request.messages]
+
+
+def _beside_text(turn: Turn) -> dict[str, JSON]:
+    rest = [part for part in turn.parts if not isinstance(part, Text)]
+    return {"parts": [part if isinstance(part, Image) else asdict(part) for part in rest]} if rest else {}
+
+
+def _plain(value: object) -> JSON:
+    """A picture is there as a digest of it."""
+    if isinstance(value, Image):
+        return f"{value.mime_type} {hashlib.sha256(value.data).hexdigest()[:12]}"
+    return repr(value)
 
 
 def matched(asked: Mapping[str, JSON], ignored: Sequence[re.Pattern[str]] = ()) -> JSON:
@@ -124,7 +144,7 @@ def _digest(value: JSON) -> str:
 
 def _text(asked: Mapping[str, JSON]) -> str:
     """A request as text: one fact a line, then the words."""
-    facts = ("model", "options", "stop", "thinking", "schema", "grammar")
+    facts = ("model", "options", "stop", "thinking", "schema", "grammar", "tool_choice")
     lines = [f"{name}: {json.dumps(asked[name], ensure_ascii=False)}" for name in facts if name in asked]
     lines += [f"tool {name}: {digest}" for name, digest in asked.get("tools", {}).items()]
     lines += [f"{message.get('role')}: {_content(message)}" for message in asked.get("messages", ())]

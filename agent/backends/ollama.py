@@ -1,28 +1,32 @@
-"""Ollama, over `/api/chat` streamed, with a prompted notation: tools are written into the messages by us.
+"""The models of an Ollama server: chat messages, tools by the server's own fields, and whole prompts of plain text.
 
-Chat streams are read by our own reader (`gemmagraph.backends.http`): Ollama's client takes a reply that was
-cut for a whole one, and splits lines at characters that belong to the text. It asks the small questions.
-What the server's words mean is in `gemmagraph.backends.ollama_words`.
+Streams are read by our own reader (`gemmagraph.backends.http`): Ollama's client takes a reply that was cut for a
+whole one, and splits lines at characters that belong to the text. It asks the small questions. Requests are written
+in `ollama_request`, replies read in `ollama_reply`; what the server's words mean is in `ollama_words`.
 """
 
 from __future__ import annotations
 
-import difflib
+import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gemmagraph.backends.base import Chunk, ModelInfo, Request, Transport
 from gemmagraph.backends.http import Answer, Bounds, Http, Waiting, translated
-from gemmagraph.backends.ollama_pull import Progress, pulled
-from gemmagraph.backends.ollama_words import address, label_of, missing, named_error, refusal
+from gemmagraph.backends.ollama_models import Facts, Running, facts_of, partly_on_gpu, running
+from gemmagraph.backends.ollama_pull import SILENCE, Progress, pulled
+from gemmagraph.backends.ollama_reply import StreamedReply
+from gemmagraph.backends.ollama_request import Written, written
+from gemmagraph.backends.ollama_words import address, blind, label_of, missing, refusal
 from gemmagraph.backends.queue import queue_for
 from gemmagraph.backends.words import bearer, key_given, probably_cut, smaller_window
 from gemmagraph.errors import (
     BackendError,
+    BackendTimeout,
     BackendUnavailable,
     BadRequest,
     ContextOverflow,
@@ -31,25 +35,16 @@ from gemmagraph.errors import (
     ServerError,
     TruncatedReply,
 )
-from gemmagraph.prompts.messages import JSON, Usage
+from gemmagraph.prompts.messages import Usage
 
 if TYPE_CHECKING:
+    import httpx
     import ollama
 
 T = TypeVar("T")
 
 DOWN = "Start it with `ollama serve`, or name its address in OLLAMA_HOST."
 SLOW = "It may still be loading the model (`ollama ps` shows it): try again, or take a smaller model."
-
-OPTIONS = frozenset(
-    {
-        *("seed", "temperature", "top_k", "top_p", "min_p", "typical_p"),
-        *("repeat_last_n", "repeat_penalty", "presence_penalty", "frequency_penalty"),
-        *("num_keep", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "draft_num_predict"),
-    }
-)
-"""What the server understands; it ignores other names without a word."""
-ALIASES = {"repetition_penalty": "repeat_penalty", "typical": "typical_p"}
 
 
 class OllamaBackend:
@@ -63,7 +58,7 @@ class OllamaBackend:
     """
 
     name = "ollama"
-    transports: frozenset[Transport] = frozenset({"chat"})
+    transports: frozenset[Transport] = frozenset({"chat", "tools", "completion"})
     read_only_tools = False
 
     def __init__(
@@ -87,29 +82,38 @@ class OllamaBackend:
             slow=SLOW,
         )
         self._queue = queue_for(url, at_once or _parallel())
-        self._windows: dict[tuple[str, int | None], int | None] = {}
+        self._facts: dict[str, Facts] = {}
+        self._running: dict[tuple[str, int | None], Running] = {}
+        self._told: set[tuple[str, int | None]] = set()
+        """Models and contexts of which the user was told that they do not fit."""
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        """One request: its text as it arrives. A reply that holds nothing is asked for once more."""
-        body = _body(request)
+        """One request: its text and calls as they arrive. A reply that holds nothing is asked for once more, unless
+        it is the server that reads the calls: what it could not read is lost each time."""
+        facts = await self._known(request.model)
+        if request.has_images and facts.lacks("vision"):
+            raise await self._blind(request.model)
+        wanted, most = request.context, facts.context
+        if wanted and most and most < wanted:
+            request = replace(request, context=most)
+            if (request.model, wanted) not in self._told:
+                self._told.add((request.model, wanted))
+                yield Chunk(notice=f"{request.model} takes {most:,} tokens of context, not the {wanted:,} asked for")
+        asked = written(request, facts)
         if self._queue.full:
             yield Chunk(notice=f"{self.label} is busy with another request of ours; waiting")
-        async with self._queue:
-            spent = Usage()
-            for last_try in (False, True):
-                reply = _Reply()
-                try:
-                    async with aclosing(self._reply(request, body, reply, spent)) as chunks:
-                        async for chunk in chunks:
-                            yield chunk
-                    return
-                except (EmptyReply, TruncatedReply):
-                    if last_try or reply.letters or reply.reason == "length":
-                        raise
-                except ModelNotFound as exc:
-                    raise await self._missing(request.model) from exc
-                spent += reply.usage or Usage()
-                yield Chunk(notice=f"{request.model} sent an empty reply; asking once more")
+        try:
+            async with self._queue, aclosing(self._asked(request, asked)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except (BadRequest, ModelNotFound):
+            self._facts.pop(request.model, None)  # they may be those of an older model of that name
+            raise
+        except ContextOverflow as exc:
+            if most is None or request.context != most:
+                raise
+            hint = f"{request.model} takes no more: shorten the prompt, or take another model."
+            raise ContextOverflow(exc.message, hint=hint) from exc
 
     async def models(self) -> list[ModelInfo]:
         """The models that were pulled."""
@@ -118,16 +122,9 @@ class OllamaBackend:
 
     async def info(self, model: str) -> ModelInfo:
         """What the server knows about `model`."""
-        try:
-            shown = await self._ask(lambda client: client.show(model))
-        except ModelNotFound as exc:
-            raise await self._missing(model) from exc
-        facts = shown.modelinfo or {}
-        context = facts.get(f"{facts.get('general.architecture')}.context_length")
+        facts = self._facts[model] = await self._shown(model)
         return ModelInfo(
-            model,
-            context=context if isinstance(context, int) else None,
-            capabilities=tuple(shown.capabilities or ()),
+            model, context=facts.context, capabilities=facts.capabilities or (), constraints=facts.constraints
         )
 
     async def version(self) -> str:
@@ -140,8 +137,8 @@ class OllamaBackend:
 
     async def loaded(self) -> dict[str, int | None]:
         """The models in memory, each with the tokens of context that it was given."""
-        running = (await self._ask(lambda client: client.ps())).models
-        return {entry.model or entry.name or "": entry.context_length for entry in running}
+        there = (await self._ask(lambda client: client.ps())).models
+        return {entry.model or entry.name or "": entry.context_length for entry in there}
 
     def pull(self, model: str) -> AsyncGenerator[Progress, None]:
         """Gets a model from the registry; what is told meanwhile. Closing it stops the server.
@@ -152,31 +149,62 @@ class OllamaBackend:
         """
         return pulled(self._client, model, self.label, self._http.bounds.pause)
 
+    async def create(self, model: str, base: str, **parts: Any) -> None:
+        """Makes `model` of another one: `create("gemma3-sober", "gemma3:4b", parameters={"temperature": 0})`.
+
+        Args:
+            parts: what to change, by Ollama's names: system, template, parameters …
+
+        Raises:
+            BackendError: the server cannot be asked, or did not make it.
+        """
+        async with self._client(SILENCE) as client:
+            await client.create(model, from_=base, **parts)
+        self._facts.pop(model, None)
+
     async def close(self) -> None:
         await self._http.close()
 
-    async def _reply(self, request: Request, body: bytes, reply: _Reply, spent: Usage) -> AsyncGenerator[Chunk, None]:
+    async def _asked(self, request: Request, asked: Written) -> AsyncGenerator[Chunk, None]:
+        """The reply, asked for again where that may help."""
+        spent = Usage()
+        for last_try in (False, True):
+            reply = StreamedReply(request.transport, self.label)
+            try:
+                async with aclosing(self._reply(request, asked, reply, spent)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                return
+            except (EmptyReply, TruncatedReply):
+                if last_try or not reply.worth_another_try:
+                    raise
+            except ModelNotFound as exc:
+                raise await self._missing(request.model) from exc
+            spent += reply.usage or Usage()
+            yield Chunk(notice=f"{request.model} sent an empty reply; asking once more")
+
+    async def _reply(
+        self, request: Request, asked: Written, reply: StreamedReply, spent: Usage
+    ) -> AsyncGenerator[Chunk, None]:
         """One reply, checked when it ends."""
         try:
-            async with aclosing(self._http.lines("/api/chat", body)) as lines:
+            async with aclosing(self._http.lines(asked.page, asked.body)) as lines:
                 async for line in lines:
                     if isinstance(line, Waiting):
                         yield Chunk(notice=self._patience(request.model, line))
                         continue
-                    chunk = reply.take(line, self.label)
-                    if chunk.text or chunk.thought:
+                    chunk = reply.take(line)
+                    if chunk.text or chunk.thought or chunk.calls:
                         yield chunk
                     if reply.done:
                         break
         except TruncatedReply as exc:
-            raise self._cut(reply) from exc
+            raise reply.cut() from exc
         if not reply.done:
-            raise self._cut(reply)
+            raise reply.cut()
         notices = await self._window_notices(request, reply)
         reply.refuse_if_empty(request.model)
-        if reply.calls:
-            notices.append(f"{self.label} took {reply.calls} tool call(s) out of the reply; they were not run")
-        for notice in notices:
+        for notice in (*notices, *reply.notices()):
             yield Chunk(notice=notice)
         usage = spent + reply.usage if reply.usage else None
         yield Chunk(usage=usage, stop="length" if reply.reason == "length" else "stop")
@@ -186,44 +214,62 @@ class OllamaBackend:
             return f"waiting for {model} (the server may be loading it)"
         return f"{waiting.failed.message} Trying again."
 
-    def _cut(self, reply: _Reply) -> TruncatedReply:
-        return TruncatedReply(
-            f"The reply of {self.label} ended after {reply.letters:,} characters without its last frame.",
-            hint="Ask again; if it happens again, look at the server's log.",
-        )
-
-    async def _window_notices(self, request: Request, reply: _Reply) -> list[str]:
-        """What the user should know about the context window of this reply.
+    async def _window_notices(self, request: Request, reply: StreamedReply) -> list[str]:
+        """What the user should know about the context window of this reply, and about the memory it takes.
 
         Raises:
             ContextOverflow: the prompt filled the window, so the server cut it.
         """
         counted = reply.usage.input_tokens if reply.usage else 0
-        new = (request.model, request.context) not in self._windows
-        window = await self._window(request)
-        if window and counted >= window and not new:  # someone else may have made the server load it anew
-            window = await self._window(request, again=True)
-        if window and counted >= window:
+        new = (request.model, request.context) not in self._running
+        runs = await self._runs(request)
+        if runs.window and counted >= runs.window and not new:  # someone else may have made the server load it anew
+            runs = await self._runs(request, again=True)
+        if runs.window and counted >= runs.window:
             raise ContextOverflow(
-                f"The prompt was cut: it filled the whole context window of {window:,} tokens.",
-                hint=f"Ask for a larger one (context={2 * window}), or shorten the prompt.",
+                f"The prompt was cut: it filled the whole context window of {runs.window:,} tokens.",
+                hint=f"Ask for a larger one (context={2 * runs.window}), or shorten the prompt.",
             )
-        smaller = smaller_window(request, window) if new and window else ""
-        return [notice for notice in (smaller, probably_cut(request, counted)) if notice]
+        told = [probably_cut(request, counted)]
+        if new and runs.window:
+            told.append(smaller_window(request, runs.window))
+        if new:
+            told.append(partly_on_gpu(request.model, runs.on_gpu))
+        return [notice for notice in told if notice]
 
-    async def _window(self, request: Request, *, again: bool = False) -> int | None:
-        """Tokens of context that the server gave the model, asked once; None if it does not say."""
+    async def _runs(self, request: Request, *, again: bool = False) -> Running:
+        """How the model runs, asked once."""
         key = (request.model, request.context)
-        if again or key not in self._windows:
-            names = {request.model, f"{request.model}:latest"}
+        if again or key not in self._running:
             try:
-                running = (await self._ask(lambda client: client.ps())).models
+                self._running[key] = running(await self._ask(lambda client: client.ps()), request.model)
             except BackendError:  # an old server, or one that just went away: the reply is here all the same
-                running = []
-            self._windows[key] = next(
-                (entry.context_length for entry in running if names & {entry.model, entry.name}), None
-            )
-        return self._windows[key]
+                self._running[key] = Running()
+        return self._running[key]
+
+    async def _known(self, model: str) -> Facts:
+        """What the model was made for, asked once; nothing if the server cannot say now."""
+        if model not in self._facts:
+            try:
+                self._facts[model] = await self._shown(model)
+            except ModelNotFound:
+                raise
+            except BackendError:  # what is amiss is said of the request itself
+                return Facts()
+        return self._facts[model]
+
+    async def _shown(self, model: str) -> Facts:
+        try:
+            return facts_of(await self._ask(lambda client: client.show(model)))
+        except ModelNotFound as exc:
+            raise await self._missing(model) from exc
+
+    async def _blind(self, model: str) -> BadRequest:
+        try:
+            there = [entry.name for entry in await self.models()]
+        except BackendError:
+            there = []
+        return blind(model, there, self.label)
 
     async def _missing(self, model: str) -> ModelNotFound:
         try:
@@ -236,13 +282,24 @@ class OllamaBackend:
         return refusal(answer, self.label, self._http.address)
 
     async def _ask(self, question: Callable[[ollama.AsyncClient], Awaitable[T]]) -> T:
-        """The answer to one of the small questions."""
-        async with self._client(30.0) as client:
-            return await question(client)
+        """The answer to one of the small questions. Ollama's client bounds neither its size nor, as long as a byte
+        comes now and then, how long it takes."""
+        bounds = self._http.bounds
+        patience = min(bounds.question, bounds.first_byte)
+        try:
+            async with asyncio.timeout(patience), self._client(patience, bounds.line) as client:
+                return await question(client)
+        except TimeoutError as exc:
+            raise BackendTimeout(f"{self.label}: no answer came within {patience:g} s.", hint=SLOW) from exc
 
     @asynccontextmanager
-    async def _client(self, patience: float) -> AsyncGenerator[ollama.AsyncClient, None]:
-        """Ollama's own client, with errors of ours; it waits so many seconds for the next word."""
+    async def _client(self, patience: float, most: int | None = None) -> AsyncGenerator[ollama.AsyncClient, None]:
+        """Ollama's own client, with errors of ours.
+
+        Args:
+            patience: seconds it waits for the next word.
+            most: bytes of an answer.
+        """
         import httpx
         import ollama
 
@@ -253,7 +310,9 @@ class OllamaBackend:
                 timeout=limits,
                 headers=self._http.headers,
                 trust_env=self._http.through_proxy,
+                verify=self._http.address.startswith("https:"),  # certificates take 20 ms to load
                 follow_redirects=False,
+                event_hooks={"response": [_bounded(most)] if most is not None else []},
             ) as client:
                 yield client
         except ollama.ResponseError as exc:
@@ -268,109 +327,30 @@ class OllamaBackend:
             ) from exc
 
 
-@dataclass(slots=True)
-class _Reply:
-    """A reply so far."""
+def _bounded(most: int) -> Callable[[httpx.Response], Awaitable[None]]:
+    """A hook of httpx that breaks off an answer of more bytes."""
+    import httpx
 
-    letters: int = 0
-    calls: int = 0
-    done: bool = False
-    reason: str = ""
-    usage: Usage | None = None
+    class Bounded(httpx.AsyncByteStream):
+        def __init__(self, pieces: httpx.AsyncByteStream) -> None:
+            self._pieces = pieces
 
-    def take(self, line: bytes, label: str) -> Chunk:
-        """What the next line of the stream brings.
+        async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+            received = 0
+            async for piece in self._pieces:
+                received += len(piece)
+                if received > most:
+                    raise httpx.DecodingError(f"more than {most:,} bytes")
+                yield piece
 
-        Raises:
-            BackendError: it is an error of the server, or no frame at all.
-        """
-        try:
-            frame = json.loads(line)
-            if "error" in frame:
-                raise named_error(None, json.dumps(frame), label)
-            message = frame.get("message") or {}
-            text, thought = message.get("content") or "", message.get("thinking") or ""
-            self.calls += len(message.get("tool_calls") or ())
-            self.letters += len(text + thought)
-            self.done = frame.get("done") is True
-        except (ValueError, TypeError, AttributeError, RecursionError) as exc:
-            if not line.endswith(b"\n"):
-                raise TruncatedReply("The last line of the reply was cut.") from exc
-            shown = line[:80].decode("utf-8", "replace").rstrip()
-            raise ServerError(f"{label} sent a line that is no frame of a reply: {shown!r}.") from exc
-        if self.done:
-            self.reason = str(frame.get("done_reason", ""))
-            self.usage = _usage(frame)
-        return Chunk(text=text, thought=thought)
+        async def aclose(self) -> None:
+            await self._pieces.aclose()
 
-    def refuse_if_empty(self, model: str) -> None:
-        if self.letters:
-            return
-        if self.calls:
-            raise EmptyReply(
-                f"The server took {self.calls} tool call(s) out of the reply of {model!r}; nothing is left.",
-                hint="Use a model whose calls the server leaves in the text, such as gemma3.",
-            )
-        if self.reason in ("load", "unload"):
-            raise EmptyReply(f"The server only {self.reason}ed {model!r} and wrote nothing.", hint="Ask again.")
-        if self.reason == "length":
-            hint = "Allow it more tokens (max_tokens)."
-        else:
-            hint = "Ask again, or differently; the model may have stopped at once."
-        raise EmptyReply(f"{model!r} sent an empty reply.", hint=hint)
+    async def bound(response: httpx.Response) -> None:
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        response.stream = Bounded(response.stream)
 
-
-def _usage(frame: Mapping[str, JSON]) -> Usage | None:
-    read, written = frame.get("prompt_eval_count"), frame.get("eval_count")
-    if not isinstance(read, int) and not isinstance(written, int):
-        return None
-    return Usage(read if isinstance(read, int) else 0, written if isinstance(written, int) else 0)
-
-
-def _body(request: Request) -> bytes:
-    """The JSON of a request.
-
-    `truncate` and `shift` are off, so that what does not fit is an error and not a silent cut. They and
-    `num_ctx` are the same on every request, since another value makes the server load the model anew.
-    """
-    if request.messages is None:
-        raise BadRequest("The Ollama backend takes chat messages, not a finished prompt.")
-    options: dict[str, JSON] = {}
-    for name, value in request.options.items():
-        options[_option(name)] = value
-    if request.context is not None:
-        options["num_ctx"] = request.context
-    if request.max_tokens is not None:
-        options["num_predict"] = request.max_tokens
-    if request.stop:
-        options["stop"] = list(request.stop)
-    body: dict[str, JSON] = {
-        "model": request.model,
-        "messages": [dict(message) for message in request.messages],
-        "stream": True,
-        "truncate": False,
-        "shift": False,
-        "options": options,
-    }
-    if request.thinking is not None:
-        body["think"] = request.thinking
-    try:
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError) as exc:
-        raise BadRequest(f"The request cannot be written as JSON: {exc}.") from exc
-    return text.encode("utf-8", "replace")  # half a surrogate pair is no text
-
-
-def _option(name: str) -> str:
-    known = ALIASES.get(name, name)
-    if known in OPTIONS:
-        return known
-    if name in ("num_ctx", "num_predict", "stop"):
-        proper = {"num_ctx": "context", "num_predict": "max_tokens", "stop": "stop"}[name]
-        raise BadRequest(f"{name!r} is no sampling option.", hint=f"Say {proper}= instead.")
-    near = difflib.get_close_matches(name, OPTIONS, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(OPTIONS))}."
-    raise BadRequest(f"Ollama has no option {name!r}.", hint=hint)
+    return bound
 
 
 def _parallel() -> int:

@@ -22,6 +22,8 @@ from gemmagraph.errors import (
     ServerError,
     Unauthorized,
 )
+from gemmagraph.prompts.catalog import family_of
+from gemmagraph.prompts.errors import NotationError
 from gemmagraph.prompts.messages import JSON
 
 PORT = 11434
@@ -89,6 +91,10 @@ def named_error(status: int | None, text: str, label: str) -> BackendError:
         return ModelNotFound(f"{label}: {words}.")
     if "does not support thinking" in lower:
         return BadRequest(f"{label}: {words}.", hint="Leave `thinking` unset, or take a model that thinks.")
+    if "does not support tools" in lower:
+        return BadRequest(f"{label}: {words}.", hint='Say transport="chat": then we write the tools into the prompt.')
+    if "image input" in lower:
+        return BadRequest(f"{label}: {words}.", hint="Take a model that sees, such as gemma3:4b.")
     if status == 503 and "busy" in lower:
         return RateLimited(
             f"{label} takes no more requests: {words}", hint="Try again later, or raise OLLAMA_MAX_QUEUE."
@@ -123,6 +129,20 @@ def missing(model: str, there: Iterable[str], label: str) -> ModelNotFound:
     if names:
         known = f" It has: {', '.join(near or names[:8])}."
     return ModelNotFound(f"{label} has no model {model!r}.", hint=f"Get it with `ollama pull {model}`.{known}")
+
+
+def blind(model: str, there: Iterable[str], label: str) -> BadRequest:
+    """`model` sees no pictures; of those that are `there`, others may."""
+    seeing = [name for name in there if name != model and _sees(name)]
+    hint = f"Ask one that does: {', '.join(seeing[:3])}." if seeing else "Get one that does: ollama pull gemma3:4b"
+    return BadRequest(f"{model!r} on {label} sees no pictures.", hint=hint)
+
+
+def _sees(model: str) -> bool:
+    try:
+        return family_of(model).images
+    except NotationError:  # no Gemma
+        return False
 
 
 def _overflow(facts: Mapping[str, JSON], words: str) -> ContextOverflow:

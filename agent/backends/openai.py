@@ -1,9 +1,8 @@
 """Any server behind OpenAI's protocol: vLLM, llama.cpp's, LM Studio, hosted ones.
 
-Tools are written into messages or prompt by us, and replies are read by our own reader of events: OpenAI's client
-takes a reply that was cut for a whole one. What answers is found out at the first request (`openai_probe`), and what
-sets it apart is a row of `openai_kinds`. Requests are written in `openai_request`, replies read in `openai_reply`;
-what a server's words mean is in `openai_words`.
+Replies are read by our own reader of events: OpenAI's client takes a reply that was cut for a whole one. What answers
+is found out at the first request (`openai_probe`), and what sets it apart is a row of `openai_kinds`. Requests are
+written in `openai_request`, replies read in `openai_reply`; what a server's words mean is in `openai_words`.
 """
 
 from __future__ import annotations
@@ -16,11 +15,12 @@ from typing import Final
 
 from gemmagraph.backends.base import Chunk, ModelInfo, Request, Transport
 from gemmagraph.backends.http import Bounds, Http, Waiting
+from gemmagraph.backends.openai_count import CountsNone, counted
 from gemmagraph.backends.openai_kinds import LLAMA_CPP
 from gemmagraph.backends.openai_probe import Server, probe
 from gemmagraph.backends.openai_reply import StreamedReply
 from gemmagraph.backends.openai_request import Written, written
-from gemmagraph.backends.openai_words import Place, UsageRefused, address, missing, refusal
+from gemmagraph.backends.openai_words import Place, StillLoading, UsageRefused, address, missing, refusal
 from gemmagraph.backends.queue import Queue, queue_for
 from gemmagraph.backends.words import bearer, key_given, probably_cut, smaller_window, without_login
 from gemmagraph.errors import (
@@ -64,7 +64,7 @@ class OpenAIBackend:
     ) -> None:
         url = address(base_url)
         key = key_given(api_key, "OPENAI_API_KEY")
-        self.transports: frozenset[Transport] = frozenset({"chat", "completion"})
+        self.transports: frozenset[Transport] = frozenset({"chat", "completion", "tools"})
         root = url.removesuffix("/v1")
         self._prefix = url[len(root) :]
         self.label = f"Server at {without_login(url)}"
@@ -83,25 +83,47 @@ class OpenAIBackend:
         self._asking = Queue()
         """Who finds out what the server is; the others wait."""
         self._server: Server | None = None
+        self._uncounted: Server | None = None
+        """It, if it has said that it does not count tokens."""
         self._counts = True
         """Whether the server takes `stream_options`."""
         self._told: set[tuple[str, int | None]] = set()
         """Models and contexts of which the user was told what is amiss."""
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        """One request: its text as it arrives. A reply that holds nothing is asked for once more."""
-        try:
-            server = await self._known()
-            asked = written(request, server, self.label)
-            queue = queue_for(self._place.url, self._at_once or server.at_once)
-            if queue.full:
-                yield Chunk(notice=f"{self.label} is busy with other requests of ours; waiting")
-            async with queue, aclosing(self._asked(request, asked, server)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-        except BackendUnavailable:
-            self._server = None  # what comes up there next may be another
-            raise
+        """One request: its text as it arrives. A reply that holds nothing is asked for once more, unless the server
+        was to read the calls: then it holds nothing because one was lost, as it may be again. A server that loads
+        its model is waited for as long as for a first byte."""
+        by = 0.0
+        while True:
+            try:
+                async with aclosing(self._once(request)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                return
+            except StillLoading as exc:
+                self._server = None  # it says more when it has loaded
+                bounds, now = self._http.bounds, asyncio.get_running_loop().time()
+                if not by:
+                    by = now + bounds.first_byte
+                    yield Chunk(notice=f"{self.label} is still loading its model; waiting")
+                if now >= by:
+                    raise BackendTimeout(f"{exc.message} It had {bounds.first_byte:g} s.", hint=SLOW) from exc
+                await asyncio.sleep(min(by - now, bounds.pause * 2**bounds.tries))
+            except BackendUnavailable:
+                self._server = None  # what comes up there next may be another
+                raise
+
+    async def _once(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """The same, of a server that has loaded its model."""
+        server = await self._known()
+        asked = written(request, server, self.label)
+        queue = queue_for(self._place.url, self._at_once or server.at_once)
+        if queue.full:
+            yield Chunk(notice=f"{self.label} is busy with other requests of ours; waiting")
+        async with queue, aclosing(self._asked(request, asked, server)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def models(self) -> list[ModelInfo]:
         """The models that the server lists now."""
@@ -118,6 +140,22 @@ class OpenAIBackend:
             return ModelInfo(model, constraints=server.constraints)
         return server.described(found)
 
+    async def count(self, model: str, text: str) -> int:
+        """The tokens of `text`, where the server counts them: llama.cpp's and vLLM do.
+
+        Raises:
+            BadRequest: it does not; once it has said so, it is not asked again.
+            BackendError: it cannot be asked.
+        """
+        server = await self._known()
+        if server is self._uncounted:
+            raise CountsNone(self.label)
+        try:
+            return await counted(self._http, server, model, text, self._place)
+        except CountsNone:
+            self._uncounted = server
+            raise
+
     async def close(self) -> None:
         await self._http.close()
 
@@ -129,7 +167,7 @@ class OpenAIBackend:
                 self.label = self._http.label = f"{found.name} at {without_login(self._place.url)}"
                 self._place = replace(self._place, label=self.label)
                 if found.kind.completion is None:
-                    self.transports = frozenset({"chat"})
+                    self.transports = frozenset({"chat", "tools"})
                 self._server = found
             return self._server
 
@@ -138,7 +176,7 @@ class OpenAIBackend:
         spent = Usage()
         last_try = False
         while True:
-            reply = StreamedReply(asked.shape, self._place)
+            reply = StreamedReply(asked.shape, self._place, by_server=request.transport == "tools")
             try:
                 async with aclosing(self._reply(request, asked, server, reply, spent)) as chunks:
                     async for chunk in chunks:
@@ -149,8 +187,9 @@ class OpenAIBackend:
                     raise
                 self._counts = False
                 continue
-            except (EmptyReply, TruncatedReply):
-                if last_try or reply.letters or reply.stop == "length":
+            except (EmptyReply, TruncatedReply) as exc:
+                is_lost = isinstance(exc, EmptyReply) and request.transport == "tools"
+                if last_try or is_lost or reply.letters or reply.stop == "length":
                     raise
             except ModelNotFound as exc:
                 raise missing(request.model, server.models, self._place) from exc
@@ -168,6 +207,8 @@ class OpenAIBackend:
             async with aclosing(self._http.events(pages.get(asked.shape, "/completion"), body)) as events:
                 async for event in events:
                     if isinstance(event, Waiting):
+                        if isinstance(event.failed, StillLoading):
+                            continue  # it is said once
                         yield Chunk(notice=self._patience(request.model, event))
                         continue
                     chunk = reply.take(event)
@@ -184,6 +225,8 @@ class OpenAIBackend:
         if not reply.finished:
             raise reply.cut()
         reply.refuse_if_empty(request.model)
+        if request.transport == "tools" and reply.calls:
+            yield Chunk(calls=reply.calls)
         cut = probably_cut(request, reply.usage.input_tokens if reply.usage else 0)
         for notice in (*self._told_once(request, server), *([cut] if cut else []), *reply.notices()):
             yield Chunk(notice=notice)

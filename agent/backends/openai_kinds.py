@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from gemmagraph.backends.base import Constraint, Request
 from gemmagraph.prompts.messages import JSON
@@ -19,7 +19,7 @@ from gemmagraph.prompts.turns import GEMMA4
 Body: TypeAlias = dict[str, JSON]
 
 _STANDARD: Final = frozenset({"temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "logit_bias"})
-_BOTH: Final[frozenset[Constraint]] = frozenset({"grammar", "schema"})
+_ALL: Final[frozenset[Constraint]] = frozenset({"grammar", "schema", "tool_choice"})
 _PENALTY: Final = MappingProxyType({"repetition_penalty": "repeat_penalty"})
 
 
@@ -37,9 +37,16 @@ class Kind:
     completion: Callable[[Request], Body] | None = None
     """The same of a request with a whole prompt; None where the server has its template around each prompt."""
     constraints: frozenset[Constraint] = frozenset({"schema"})
-    """What it can hold a reply in a chat to."""
+    """What it can hold a reply to that is no completion of a whole prompt."""
     completion_constraints: frozenset[Constraint] = frozenset()
     """What it can hold a reply to a whole prompt to."""
+    tool_choice: Literal["objects", "words", ""] = "objects"
+    """How it is told whether to call a tool: in OpenAI's way, where a tool is named in an object; by words only; not
+    at all."""
+    thoughts: str = ""
+    """The field of a message for what the model thought; some servers refuse a message with one they do not know."""
+    tokenize: Callable[[str, str], Body] | None = None
+    """What its page `/tokenize` gets for a model and a text, to count control marks as such and no BOS."""
     takes_marks: bool = False
     """Whether the grammar of a reply to a whole prompt may name control tokens."""
     warning: str = ""
@@ -100,9 +107,12 @@ LLAMA_CPP: Final = Kind(
     aliases=MappingProxyType({**_PENALTY, "typical": "typical_p"}),
     chat=_llama_chat,
     completion=_llama_completion,
-    constraints=_BOTH,
+    constraints=_ALL,
     # Built with LLGuidance, it writes whatever it likes under the `json_schema` of this page, with status 200.
     completion_constraints=frozenset({"grammar"}),
+    tool_choice="words",  # an object means `auto`, without a word
+    thoughts="reasoning_content",
+    tokenize=lambda model, text: {"content": text, "add_special": False, "parse_special": True},
     takes_marks=True,
     at_once=1,
 )
@@ -125,8 +135,10 @@ VLLM: Final = Kind(
     aliases=MappingProxyType({"repeat_penalty": "repetition_penalty"}),
     chat=lambda request: {**_AS_IT_IS, **_thinking(request), **_vllm_held(request)},
     completion=lambda request: {**_AS_IT_IS, "add_special_tokens": False, **_vllm_held(request)},
-    constraints=_BOTH,
-    completion_constraints=_BOTH,
+    constraints=_ALL,
+    completion_constraints=frozenset({"grammar", "schema"}),
+    thoughts="reasoning",
+    tokenize=lambda model, text: {"model": model, "prompt": text, "add_special_tokens": False},
 )
 
 
@@ -140,6 +152,8 @@ LM_STUDIO: Final = Kind(
     aliases=_PENALTY,
     chat=_with_effort,
     completion=lambda request: {},
+    # It refuses objects; told that a call is required, it may send an empty reply (its bug tracker, 1904).
+    tool_choice="words",
     at_once=1,
 )
 
@@ -149,6 +163,8 @@ OLLAMA: Final = Kind(
     aliases=MappingProxyType({}),
     # A model that can think does, unless it is told not to.
     chat=lambda request: {"reasoning_effort": "medium" if request.thinking else "none", **_response_format(request)},
+    tool_choice="",
+    thoughts="reasoning",
     warning="cuts a prompt that is too long without a word when it is asked like this: say ollama:MODEL",
     at_once=1,
 )
@@ -159,5 +175,6 @@ PLAIN: Final = Kind(
     aliases=MappingProxyType({"repeat_penalty": "repetition_penalty"}),
     chat=_with_effort,
     completion=lambda request: {},
+    constraints=frozenset({"schema", "tool_choice"}),
 )
 """A server that does not say what it is: hosted ones, gateways."""

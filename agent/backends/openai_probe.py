@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from gemmagraph.backends.base import Constraint, ModelInfo
 from gemmagraph.backends.http import Answer, Http
 from gemmagraph.backends.openai_kinds import LLAMA_CPP, LM_STUDIO, OLLAMA, PLAIN, VLLM, Kind
-from gemmagraph.backends.openai_words import Place, is_error, refusal
+from gemmagraph.backends.openai_words import Place, StillLoading, is_error, refusal
 from gemmagraph.backends.words import without_login
 from gemmagraph.errors import BackendError, BackendUnavailable
 from gemmagraph.prompts.messages import JSON
@@ -34,6 +34,8 @@ class Model:
     """Tokens of context that one request gets."""
     size: int | None = None
     capabilities: tuple[str, ...] = ()
+    lacks: frozenset[str] = frozenset()
+    """Capabilities that it certainly does not have as it runs now, `tools` and `vision` among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,10 @@ class Server:
         return ModelInfo(
             model.name,
             context=model.trained or model.window,
+            window=model.window,
             capabilities=model.capabilities,
             size=model.size,
-            constraints=self.constraints,
+            constraints=self.constraints - {"tool_choice"} if "tools" in model.lacks else self.constraints,
         )
 
 
@@ -82,6 +85,7 @@ async def probe(http: Http, prefix: str, place: Place) -> Server:
         prefix: of the pages of OpenAI's protocol, behind the address of `http`.
 
     Raises:
+        StillLoading: it does not say all of it before it has loaded its model.
         BackendError: nothing does, or it wants a key, or it is elsewhere.
     """
     entries = await _listed(http, prefix, place)
@@ -123,8 +127,7 @@ def _entries(answer: Answer) -> list[Mapping[str, JSON]] | None:
 
 def _model(entry: Mapping[str, JSON]) -> Model:
     """An entry of the list. What llama.cpp says beside it is in `meta`."""
-    meta = entry.get("meta")
-    facts = meta if isinstance(meta, dict) else {}
+    facts = _mapping(entry.get("meta"))
     window = _count(entry.get("max_model_len")) or _count(facts.get("n_ctx"))
     trained = _count(facts.get("n_ctx_train")) or _count(entry.get("context_length"))
     return Model(entry["id"], trained, window, _count(facts.get("size")))
@@ -139,12 +142,10 @@ async def _no_more(http: Http, server: Server) -> Server:
 
 async def _llama_cpp(http: Http, server: Server) -> Server:
     props = await _asked(http, "/props")
-    settings = props.get("default_generation_settings")
-    window = _count(settings.get("n_ctx")) if isinstance(settings, dict) else None
-    modalities = props.get("modalities")
-    seen = tuple(name for name, can in modalities.items() if can) if isinstance(modalities, dict) else ()
+    window = _count(_mapping(props.get("default_generation_settings")).get("n_ctx"))
+    capabilities, lacks = _abilities(props.get("modalities"), props.get("chat_template_caps"))
     models = {
-        name: replace(model, window=window or model.window, capabilities=("completion", *seen))
+        name: replace(model, window=window or model.window, capabilities=capabilities, lacks=lacks)
         for name, model in server.models.items()
     }
     empty = json.dumps({"content": "", "add_special": True}).encode()
@@ -158,19 +159,57 @@ async def _llama_cpp(http: Http, server: Server) -> Server:
     )
 
 
+def _abilities(modalities: JSON, template: JSON) -> tuple[tuple[str, ...], frozenset[str]]:
+    """What llama.cpp's server says that its model can, and what it cannot. Older ones say nothing of tools."""
+    said, caps = dict(_mapping(modalities)), _mapping(template)
+    if "supports_tools" in caps:
+        said["tools"] = caps["supports_tools"]
+    able = tuple(name for name, can in said.items() if can)
+    return ("completion", *able), frozenset(said) - {*able}
+
+
 async def _vllm(http: Http, server: Server) -> Server:
     version = (await _asked(http, "/version")).get("version")
     return replace(server, version=str(version or ""), adds_bos=False)
 
 
 async def _lm_studio(http: Http, server: Server) -> Server:
-    found = _entries(await http.ask("/api/v0/models")) or []
-    models = dict(server.models)
-    for entry in found:
-        if entry["id"] in models:
-            trained, window = _count(entry.get("max_context_length")), _count(entry.get("loaded_context_length"))
-            models[entry["id"]] = Model(entry["id"], trained, window, capabilities=(str(entry.get("type", "llm")),))
-    return replace(server, models=models)
+    listed = (await _asked(http, "/api/v1/models")).get("models")
+    if isinstance(listed, list):
+        found = [_lm_studio_model(entry) for entry in listed if isinstance(entry, dict)]
+    else:  # before 0.4
+        found = [_older_lm_studio_model(entry) for entry in _entries(await http.ask("/api/v0/models")) or []]
+    told = {model.name: model for model in found if model.name in server.models}
+    return replace(server, models={**server.models, **told})
+
+
+def _lm_studio_model(entry: Mapping[str, JSON]) -> Model:
+    """What LM Studio says in its list of models. With tools it asks any model, trained for them or not."""
+    loaded = entry.get("loaded_instances")
+    first = _mapping(loaded[0]) if isinstance(loaded, list) and loaded else {}
+    able = _mapping(entry.get("capabilities"))
+    names = {"vision": "vision", "trained_for_tool_use": "tools"}
+    return Model(
+        str(entry.get("key")),
+        _count(entry.get("max_context_length")),
+        _count(_mapping(first.get("config")).get("context_length")),
+        _count(entry.get("size_bytes")),
+        ("completion", *(name for field, name in names.items() if able.get(field))),
+        frozenset({"vision"} if able.get("vision") is False else ()),
+    )
+
+
+def _older_lm_studio_model(entry: Mapping[str, JSON]) -> Model:
+    able = entry.get("capabilities")
+    vision = ["vision"] if entry.get("type") == "vlm" else []
+    tools = ["tools"] if isinstance(able, list) and "tool_use" in able else []
+    return Model(
+        entry["id"],
+        _count(entry.get("max_context_length")),
+        _count(entry.get("loaded_context_length")),
+        capabilities=("completion", *vision, *tools),
+        lacks=frozenset({"vision"} if entry.get("type") == "llm" else ()),
+    )
 
 
 async def _ollama(http: Http, server: Server) -> Server:
@@ -188,14 +227,11 @@ _DETAILS: Final[Mapping[str, _Details]] = {
 async def _asked(http: Http, path: str, body: bytes | None = None) -> Mapping[str, JSON]:
     """The facts at a page that not every version has."""
     try:
-        return _object(await http.ask(path, body))
+        return _mapping(_said(await http.ask(path, body)))
+    except StillLoading:
+        raise  # what it does not say now, it will say later
     except BackendError:
         return {}
-
-
-def _object(answer: Answer) -> Mapping[str, JSON]:
-    found = _said(answer)
-    return found if isinstance(found, dict) else {}
 
 
 def _said(answer: Answer) -> JSON:
@@ -206,6 +242,10 @@ def _said(answer: Answer) -> JSON:
         return json.loads(answer.text)
     except (ValueError, RecursionError):
         return None
+
+
+def _mapping(value: JSON) -> Mapping[str, JSON]:
+    return value if isinstance(value, dict) else {}
 
 
 def _count(value: object) -> int | None:

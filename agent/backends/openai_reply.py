@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from gemmagraph.backends.base import Chunk
+from gemmagraph.backends.base import Chunk, ServerCall
+from gemmagraph.backends.openai_calls import Calls
 from gemmagraph.backends.openai_request import Shape
 from gemmagraph.backends.openai_words import Place, named_error
 from gemmagraph.errors import EmptyReply, ServerError, TruncatedReply
@@ -22,9 +23,10 @@ class StreamedReply:
     Args:
         shape: whose frames it is made of.
         place: how errors call the server.
+        by_server: whether the server was asked to read the calls.
     """
 
-    def __init__(self, shape: Shape, place: Place) -> None:
+    def __init__(self, shape: Shape, place: Place, *, by_server: bool = False) -> None:
         self.letters = 0
         """Characters of text and thoughts."""
         self.finished = False
@@ -34,7 +36,8 @@ class StreamedReply:
         self.reason = ""
         self.usage: Usage | None = None
         self._place = place
-        self._calls: set[int] = set()
+        self._by_server = by_server
+        self._calls = Calls()
         self._read: Callable[[Mapping[str, JSON]], tuple[str, str]] = {
             "chat": self._chat,
             "completion": self._completion,
@@ -42,9 +45,9 @@ class StreamedReply:
         }[shape]
 
     @property
-    def calls(self) -> int:
-        """Tool calls that the server took out of the text."""
-        return len(self._calls)
+    def calls(self) -> tuple[ServerCall, ...]:
+        """Calls that the server took out of the text."""
+        return self._calls.found(is_cut=self.stop == "length")
 
     @property
     def stop(self) -> StopReason:
@@ -83,9 +86,7 @@ class StreamedReply:
             delta = choice.get("delta") or {}
             text += delta.get("content") or ""
             thought += delta.get("reasoning_content") or delta.get("reasoning") or ""
-            for place, call in enumerate(delta.get("tool_calls") or ()):
-                index = call.get("index")
-                self._calls.add(index if isinstance(index, int) else place)
+            self._calls.take(delta.get("tool_calls") or [])
             self._finish(choice.get("finish_reason"))
         self._count(frame.get("usage"), "prompt_tokens", "completion_tokens")
         return text, thought
@@ -141,14 +142,17 @@ class StreamedReply:
         Raises:
             EmptyReply: it does.
         """
-        if self.letters:
+        calls = len(self.calls)
+        if self.letters or (calls and self._by_server):
             return
-        if self.calls:
+        if calls:
             raise EmptyReply(
-                f"{self._place.label} took {self.calls} tool call(s) out of the reply of {model!r}; nothing is left.",
+                f"{self._place.label} took {calls} tool call(s) out of the reply of {model!r}; nothing is left.",
                 hint="Start the server without its own tool parser.",
             )
         hint = "Ask again, or differently; the model may have stopped at once."
+        if self._by_server:
+            hint = 'Its server may have lost a call: ask with the tools in the prompt (transport="chat").'
         if self.stop == "length":
             hint = "Allow it more tokens (max_tokens)."
         elif self.reason == "content_filter":
@@ -158,8 +162,10 @@ class StreamedReply:
     def notices(self) -> list[str]:
         """What the user should know about the reply."""
         found = []
-        if self.calls:
-            found.append(f"{self._place.label} took {self.calls} tool call(s) out of the reply; they were not run")
+        if self.calls and not self._by_server:
+            found.append(
+                f"{self._place.label} took {len(self.calls)} tool call(s) out of the reply; they were not run"
+            )
         if self.reason == "content_filter":
             found.append(f"{self._place.label} cut the reply: its content filter did not let the rest through")
         return found

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import replace
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from gemmagraph.backends.base import Request
 from gemmagraph.backends.openai_kinds import LLAMA_CPP, Body, Kind
+from gemmagraph.backends.openai_messages import chat_messages, conversation, offer
 from gemmagraph.backends.openai_probe import Server
+from gemmagraph.backends.openai_words import cannot_see, takes_no_tools
+from gemmagraph.backends.words import no_option
 from gemmagraph.errors import BadRequest
 
 Shape: TypeAlias = Literal["chat", "completion", "llama"]
@@ -34,11 +36,20 @@ class Written(NamedTuple):
         body = self.body
         if usage and self.shape != "llama":  # llama.cpp's own page counts always
             body = {**body, "stream_options": {"include_usage": True}}
-        try:
-            text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        except (TypeError, ValueError) as exc:
-            raise BadRequest(f"The request cannot be written as JSON: {exc}.") from exc
-        return text.encode("utf-8", "replace")  # half a surrogate pair is no text
+        return as_json(body)
+
+
+def as_json(body: Body) -> bytes:
+    """The bytes of a body.
+
+    Raises:
+        BadRequest: some value in it is none of JSON.
+    """
+    try:
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError) as exc:
+        raise BadRequest(f"The request cannot be written as JSON: {exc}.") from exc
+    return text.encode("utf-8", "replace")  # half a surrogate pair is no text
 
 
 def written(request: Request, server: Server, label: str) -> Written:
@@ -51,28 +62,49 @@ def written(request: Request, server: Server, label: str) -> Written:
         BadRequest: the server cannot do what is asked.
     """
     kind = server.kind
-    is_chat = request.messages is not None
-    if not is_chat and kind.completion is None:
+    is_whole = request.transport == "completion"
+    if is_whole and kind.completion is None:
         raise BadRequest(
             f"{label} takes chat messages, not a finished prompt: it would write its own turns around it.",
             hint='Leave transport out, or say transport="chat".',
         )
+    _refuse_what_it_lacks(request, server, label)
     request = _held(request, server, label)
     body: Body = {"model": request.model, "stream": True}
     body.update({_option(name, kind, label): value for name, value in request.options.items()})
     if request.stop:
         body["stop"] = list(request.stop)
-    shape: Shape = "chat" if is_chat else "llama" if kind is LLAMA_CPP else "completion"
+    shape: Shape = "chat" if not is_whole else "llama" if kind is LLAMA_CPP else "completion"
     if request.max_tokens is not None:
         body["n_predict" if shape == "llama" else "max_tokens"] = request.max_tokens
     if request.messages is not None:
-        body["messages"] = [dict(message) for message in request.messages]
-        body.update(kind.chat(request))
-    elif kind.completion is not None:
-        prompt = request.prompt or ""
-        body["prompt"] = prompt.removeprefix("<bos>") if server.adds_bos else prompt
-        body.update(kind.completion(request))
+        body["messages"] = chat_messages(request.messages)
+    elif request.prompt is None:
+        body["messages"] = conversation(request.turns, kind.thoughts)
+        body.update(offer(request, kind))
+    else:
+        body["prompt"] = request.prompt.removeprefix("<bos>") if server.adds_bos else request.prompt
+    beside = kind.completion if is_whole and kind.completion else kind.chat
+    body.update(beside(request))
     return Written(shape, body)
+
+
+def _refuse_what_it_lacks(request: Request, server: Server, label: str) -> None:
+    """Refuses what the server would leave out without a word.
+
+    Raises:
+        BadRequest: it would.
+    """
+    model = server.model(request.model)
+    lacks = model.lacks if model else frozenset()
+    if request.transport == "tools" and request.tools and "tools" in lacks:
+        raise takes_no_tools(label, f"the chat template of {request.model!r} leaves them out")
+    if not request.has_images:
+        return
+    if request.transport == "completion":
+        raise BadRequest(f"{label} takes no images with a finished prompt.", hint='Say transport="chat".')
+    if "vision" in lacks:
+        raise cannot_see(label, f"{request.model!r} was loaded without what it takes")
 
 
 def _held(request: Request, server: Server, label: str) -> Request:
@@ -81,9 +113,14 @@ def _held(request: Request, server: Server, label: str) -> Request:
     Raises:
         BadRequest: it can hold it to none of those asked for.
     """
-    is_chat = request.messages is not None
-    able = server.constraints if is_chat else server.constraints & server.kind.completion_constraints
     grammar, schema = request.grammar, request.schema
+    if request.transport == "tools" and (grammar or schema is not None):
+        raise BadRequest(
+            f"{label} holds no reply with tools of its own to a grammar or a JSON Schema.",
+            hint='Say transport="chat".',
+        )
+    is_chat = request.transport == "chat"
+    able = server.constraints if is_chat else server.constraints & server.kind.completion_constraints
     why = f"{label} holds no {'reply in a chat' if is_chat else 'reply to a whole prompt'} to a"
     if grammar and "grammar" in able and (not grammar.preserved_tokens or (server.kind.takes_marks and not is_chat)):
         return replace(request, schema=None)
@@ -103,23 +140,8 @@ def _held(request: Request, server: Server, label: str) -> Request:
     return request
 
 
-_SAID_ELSEWHERE: Final = {
-    "num_ctx": "context",
-    "n_ctx": "context",
-    "num_predict": "max_tokens",
-    "n_predict": "max_tokens",
-    "max_completion_tokens": "max_tokens",
-    "stop": "stop",
-}
-"""Options of servers that are no sampling options of ours, and what we call them."""
-
-
 def _option(name: str, kind: Kind, label: str) -> str:
     known = kind.aliases.get(name, name)
     if known in kind.options:
         return known
-    if name in _SAID_ELSEWHERE:
-        raise BadRequest(f"{name!r} is no sampling option.", hint=f"Say {_SAID_ELSEWHERE[name]}= instead.")
-    near = difflib.get_close_matches(name, {*kind.options, *kind.aliases}, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(kind.options))}."
-    raise BadRequest(f"{label} has no option {name!r}.", hint=hint)
+    raise no_option(name, kind.options, label)

@@ -40,6 +40,10 @@ class UsageRefused(BadRequest):
     """The server knows no `stream_options`."""
 
 
+class StillLoading(BackendUnavailable):
+    """The server is up, and its model is not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a server is, and how errors call it."""
@@ -138,6 +142,14 @@ def named_error(status: int | None, text: str, place: Place) -> BackendError:
         return ModelNotFound(f"{place.label}: {words}.")
     if status in (401, 403):
         return _unauthorized(status, words, place)
+    if status == 503 and re.search(r"loading model|model\b.*\bloading", lower):
+        return StillLoading(
+            f"{place.label} is still loading its model (status 503): {words}.", hint="Wait until it has; try again."
+        )
+    if status != 429 and _NO_TOOLS.search(lower):
+        return takes_no_tools(place.label, words)
+    if status != 429 and _NO_IMAGES.search(lower):
+        return cannot_see(place.label, words)
     if status in (404, 405):
         return _elsewhere(place, words)
     kind, hint = _BY_STATUS.get(status or 0, (None, ""))
@@ -157,6 +169,39 @@ _BY_STATUS: Final[Mapping[int, tuple[type[BackendError], str]]] = {
     504: (BackendTimeout, "Try again; a gateway in front of the server gave up waiting."),
     529: (RateLimited, "Try again later."),
 }
+
+
+_NO_TOOLS: Final = re.compile(
+    r"does not support (?:tool|function)|enable-auto-tool-choice|tool-call-parser|requires --jinja|support tool use"
+    r"|(?:tools?|functions?)(?:[ _-]?(?:call(?:ing|s)?|use|choice))?['\"`]? (?:is|are) not (?:supported|enabled)"
+    r"|support the provided 'tool_choice'"
+)
+_NO_IMAGES: Final = re.compile(
+    r"image input is not supported|is not a multimodal model|at most 0 image|not support image|support image input"
+)
+_TO_GET_TOOLS: Final = {
+    "--tool-call-parser": "Start vLLM with --enable-auto-tool-choice --tool-call-parser gemma4 (or functiongemma)",
+    "--jinja": "Start llama.cpp's server with --jinja",
+    "chat template": "Start llama.cpp's server with a template that shows tools (--chat-template-file)",
+}
+
+
+def takes_no_tools(label: str, why: str) -> BadRequest:
+    """The server declares no tools to the model, or reads no calls. Who asks looks for the words `does not support
+    tools`, which Ollama was the first to use."""
+    get = next((f"{hint}, or leave" for words, hint in _TO_GET_TOOLS.items() if words in why), "Leave")
+    return BadRequest(
+        f"{label} does not support tools as it runs now: {why}.",
+        hint=f'{get} transport="tools" out: they are put into the prompt then.',
+    )
+
+
+def cannot_see(label: str, why: str) -> BadRequest:
+    """The model has no eyes there."""
+    return BadRequest(
+        f"{label} does not take images: {why}.",
+        hint="Take a model that can see, such as gemma3:4b. llama.cpp's server needs its second file, too: --mmproj.",
+    )
 
 
 def missing(model: str, there: Iterable[str], place: Place) -> ModelNotFound:

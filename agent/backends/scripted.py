@@ -20,8 +20,8 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias, get_args
 
 from gemmagraph import errors
-from gemmagraph.backends.base import Chunk, ModelInfo, Request, Transport
-from gemmagraph.errors import AgentError, BackendError
+from gemmagraph.backends.base import Chunk, Constraint, ModelInfo, Request, Transport
+from gemmagraph.errors import AgentError, BackendError, BadRequest
 from gemmagraph.prompts.messages import JSON, StopReason, Usage
 
 
@@ -119,6 +119,7 @@ class ScriptedBackend:
         return cls(steps, name=str(path))
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        await self._refuse(request)
         step = self._next(request)
         await asyncio.sleep(step.delay)
         for thought in _pieces(step.thought, step.chunk):
@@ -130,6 +131,26 @@ class ScriptedBackend:
         if step.error is not None:
             raise step.error
         yield Chunk(usage=step.usage, stop=step.stop)
+
+    async def _refuse(self, request: Request) -> None:
+        """Does what every backend has to, before a step is used up.
+
+        Raises:
+            BadRequest: the script does not take such requests, or does not promise to hold replies to that.
+        """
+        if request.transport not in self.transports:
+            raise BadRequest(
+                f"{self._script} does not take requests over {request.transport!r}.",
+                hint=f"Say transport={min(self.transports)!r}.",
+            )
+        held: set[Constraint] = {"grammar"} if request.grammar is not None else set()
+        if request.schema is not None:
+            held.add("schema")
+        if held and not held & (await self.info(request.model)).constraints:
+            raise BadRequest(
+                f"{self._script} cannot hold a reply to a {min(held)}.",
+                hint="Have a subclass say in info() what it can, or ask without.",
+            )
 
     def _next(self, request: Request) -> Step:
         """The step that answers `request`.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
-from gemmagraph.errors import AgentError
+from gemmagraph.errors import AgentError, BadRequest
 
 if TYPE_CHECKING:
     from gemmagraph.backends.base import Request
@@ -47,6 +47,25 @@ def page_shown(answer: Answer, text: str) -> str | None:
     return None
 
 
+_SAID_ELSEWHERE: Final = {
+    **dict.fromkeys(("num_ctx", "n_ctx"), "context"),
+    **dict.fromkeys(("num_predict", "n_predict", "max_length", "max_new_tokens"), "max_tokens"),
+    **dict.fromkeys(("max_output_tokens", "max_completion_tokens"), "max_tokens"),
+    **dict.fromkeys(("stop", "stop_strings", "stop_sequences"), "stop"),
+    **dict.fromkeys(("thinking_config", "thinking_level", "thinking_budget"), "thinking"),
+}
+"""Options of servers that are no sampling options of ours, and what we call them."""
+
+
+def no_option(name: str, there: Collection[str], label: str) -> BadRequest:
+    """That there is no such sampling option."""
+    if name in _SAID_ELSEWHERE:
+        return BadRequest(f"{name!r} is no sampling option.", hint=f"Say {_SAID_ELSEWHERE[name]}= instead.")
+    near = difflib.get_close_matches(name, there, n=1, cutoff=0.8)
+    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(there))}."
+    return BadRequest(f"{label} has no option {name!r}.", hint=hint)
+
+
 def near_names(model: str, there: Sequence[str]) -> list[str]:
     """Names of models that look like `model`, best first."""
     return difflib.get_close_matches(model, there, n=3, cutoff=0.5)
@@ -62,6 +81,8 @@ def smaller_window(request: Request, window: int) -> str:
 def probably_cut(request: Request, counted: int) -> str:
     """That a server which counted so many tokens read much less than the prompt; "" if it did not."""
     letters = len(request.prompt or "") + sum(len(str(each.get("content", ""))) for each in request.messages or ())
+    if request.transport == "tools":
+        letters = sum(len(turn.text) for turn in request.turns)
     if not counted or counted * LETTERS_PER_TOKEN >= letters:
         return ""
     return f"{request.model} read {counted:,} tokens of a prompt of {letters:,} characters: it was probably cut"

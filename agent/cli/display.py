@@ -13,6 +13,7 @@ from typing import Final
 from gemmagraph.cli.terminal import Style, Terminal, one_line, plain, shortened, width_of
 from gemmagraph.events import (
     ApprovalAsked,
+    ContextDropped,
     Event,
     Notice,
     PromptSent,
@@ -106,6 +107,8 @@ class Display:
                 self._reasked(reason)
             case Rerouted(left, reason, answers):
                 self._rerouted(f"{answers} is asked in place of {left}: {reason}")
+            case ContextDropped():
+                self._dropped(event)
             case ReplyReceived(reply, seconds):
                 self._terminal.settle()
                 if self.verbose:
@@ -161,6 +164,18 @@ class Display:
             self._asked = ""
             self._terminal.note(f"↪ {receipt}", "dim")
         self._wait_for(f"{self._model} …")
+
+    def _dropped(self, event: ContextDropped) -> None:
+        """Says what the model no longer sees, and what it is told of it instead."""
+        what = "old result" if event.what == "results" else "old turn"
+        self._asked = ""
+        self._terminal.note(
+            f"✂ {_number(event.count, what)} left out of the prompt, about {event.tokens:,} tokens: "
+            f"it holds {event.window:,}",
+            "dim",
+        )
+        if event.summary:
+            self._terminal.note(f"told in short: {one_line(event.summary)}", "dim", 4)
 
     def _tool(self, event: ToolFinished) -> None:
         call = write_plainly(event.call.name, event.call.arguments)

@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import click
 
 from gemmagraph.choice import VARIABLE, choose_model
 from gemmagraph.cli.models import NO_GEMMA, PING, Held, Use, counted, titled, use_by, use_of
-from gemmagraph.cli.seen import PATIENCE, Kind, Seen, look, masked, resolved
+from gemmagraph.cli.seen import PATIENCE, Kind, Seen, configured, look, masked, resolved
 from gemmagraph.cli.terminal import Terminal, one_line
 from gemmagraph.errors import AgentError, GemmagraphError
 from gemmagraph.model import Gemma
@@ -30,7 +30,7 @@ State: TypeAlias = Literal["ok", "note", "fail"]
 
 PACKAGES: Final = ("gemmagraph", "langgraph", "langchain-core", "ollama", "httpx", "pydantic", "jsonschema", "rich")
 """Those that decide how it works."""
-_OPTIONAL: Final = ("xllamacpp",)
+_OPTIONAL: Final = ("xllamacpp", "google-genai", "transformers", "torch")
 _COLOURS: Final[dict[State, str]] = {"ok": "green", "note": "yellow", "fail": "red"}
 _INDENT: Final = 6
 _MOST_TOKENS: Final = 256
@@ -121,9 +121,10 @@ async def _report(model: str | None, base_url: str | None, live: bool, terminal:
 def _meant(model: str | None, base_url: str | None) -> Iterator[tuple[Kind, str | None]]:
     """The servers to look at. An address goes with the model that is named, else it is that of an Ollama."""
     kind = (model or os.environ.get(VARIABLE, "")).strip().partition(":")[0]
-    yield "ollama", base_url if kind in ("", "ollama") else None
-    if kind == "openai" or os.environ.get("OPENAI_BASE_URL", "").strip():
-        yield "openai", base_url if kind == "openai" else None
+    there = configured()
+    for each in get_args(Kind):
+        if each in there or each == kind:
+            yield each, base_url if each == (kind or "ollama") else None
 
 
 async def _chosen(model: str | None, base_url: str | None) -> Chosen:
@@ -135,7 +136,7 @@ async def _chosen(model: str | None, base_url: str | None) -> Chosen:
             if not name:
                 name, why = await _unnamed(base_url)
             gemma = Gemma(name, base_url=base_url, max_tokens=_MOST_TOKENS)
-            for kind in ("ollama", "openai"):
+            for kind in get_args(Kind):
                 if gemma.backend.name == kind:
                     await resolved(kind, base_url)
             info = await gemma.backend.info(gemma.model)
@@ -210,7 +211,12 @@ def _form(use: Use) -> str:
 def _forced(held: Held) -> str:
     if not held:
         return "asked for again where it does not come, at most twice; nothing there holds a model to it"
-    return "held to a grammar" if held == "grammar" else "held to a JSON Schema"
+    by = {
+        "grammar": "held to a grammar",
+        "schema": "held to a JSON Schema",
+        "tool_choice": "by the server's tool_choice",
+    }
+    return by[held]
 
 
 def _loaded(seen: Seen, callers: dict[str, Use]) -> Iterator[str]:
@@ -237,7 +243,7 @@ def _of_choice(chosen: Chosen) -> Finding:
         about = f"model {chosen.name}" if chosen.name not in ("", "builtin") else "model"
         return Finding(about, "fail", chosen.problem, chosen.hint or "Name another model with -m.")
     more = [chosen.why]
-    if chosen.use and chosen.gemma and chosen.gemma.backend.name not in ("builtin", "ollama", "openai"):
+    if chosen.use and chosen.gemma and chosen.gemma.backend.name not in ("builtin", *get_args(Kind)):
         more += [_form(chosen.use), f"  since {chosen.use.why}", f"a forced call: {_forced(chosen.use.held)}"]
     return Finding(f"model {chosen.name}", "ok", "could be asked now", more=tuple(more))
 

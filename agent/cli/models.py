@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -12,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 from gemmagraph.backends.base import Constraint
 from gemmagraph.cli.published import PUBLISHED, order
 from gemmagraph.cli.pull import gigabytes
-from gemmagraph.cli.seen import Kind, Seen, look, masked
+from gemmagraph.cli.seen import Kind, Seen, configured, look, masked
 from gemmagraph.cli.terminal import Terminal, one_line, width_of
 from gemmagraph.errors import BackendUnavailable
 from gemmagraph.model import Gemma
@@ -23,7 +22,7 @@ from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.toolchoice import constraint, wish
 
-Held: TypeAlias = Literal["grammar", "schema", ""]
+Held: TypeAlias = Literal["grammar", "schema", "tool_choice", ""]
 
 PING: Final = ToolSpec(
     "ping",
@@ -91,16 +90,24 @@ def use_of(kind: Kind, model: str, able: frozenset[Constraint] = frozenset()) ->
 
 def use_by(gemma: Gemma, able: frozenset[Constraint] = frozenset()) -> Use:
     """What a call by `gemma` would use."""
+    return Use(gemma.notation.name, gemma.transport, gemma.context, _held(gemma, able), _why(gemma.family, gemma))
+
+
+def _held(gemma: Gemma, able: frozenset[Constraint]) -> Held:
+    """What a call that must come is held to."""
+    if gemma.transport == "tools":
+        return "tool_choice" if "tool_choice" in able else _held(gemma.in_prompt(), able)
     writer = gemma.writer(Toolset([PING]))
     request = gemma.request(Transcript(writer), [Turn("user", (Text("Ping."),))])
     grammar, schema = constraint(wish("required", writer.tools), request, writer, able)
-    held: Held = "grammar" if grammar else "schema" if schema else ""
-    return Use(gemma.notation.name, gemma.transport, gemma.context, held, _why(gemma.family, gemma))
+    return "grammar" if grammar else "schema" if schema else ""
 
 
 def _why(family: Family, gemma: Gemma) -> str:
     if gemma.notation.name != family.notation:
         return f"its own, {family.notation}, needs the whole prompt, and requests go as chat messages here"
+    if gemma.transport == "tools":
+        return "it was trained on it, and its server writes and reads it"
     if gemma.notation.turns is not None:
         return "it was trained on it"
     return "it has no notation of its own: tools are described in the prompt"
@@ -134,8 +141,7 @@ def listed(base_url: str | None, as_json: bool) -> str:
 async def _servers(base_url: str | None) -> list[Seen]:
     """Those that are meant. What answers at a given address shows when it is asked."""
     if base_url is None:
-        kinds: list[Kind] = ["ollama", "openai"] if os.environ.get("OPENAI_BASE_URL", "").strip() else ["ollama"]
-        return list(await asyncio.gather(*map(look, kinds)))
+        return list(await asyncio.gather(*map(look, configured())))
     both = await asyncio.gather(look("ollama", base_url), look("openai", base_url))
     answered = next((seen for seen in both if not seen.problem), None)
     if answered is None:

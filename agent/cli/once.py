@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import click
 
@@ -11,10 +12,10 @@ from gemmagraph.cli.session import Session
 from gemmagraph.run import Result
 
 
-def answer(session: Session, prompt: str, *, as_json: bool) -> int:
+def answer(session: Session, prompt: str, images: Sequence[str] = (), *, as_json: bool) -> int:
     """Answers `prompt`; returns the exit code."""
     try:
-        result = session.take(prompt)
+        result = session.take(prompt, images=images)
     except KeyboardInterrupt:
         session.terminal.note(session.display.stopped(), "yellow", 0)
         raise click.exceptions.Exit(INTERRUPTED) from None

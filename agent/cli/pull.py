@@ -27,7 +27,7 @@ _LEAST: Final = 0.5
 """Seconds in which too little comes to tell a rate."""
 _NAME_COLUMNS: Final = 24
 """Of the model's name in front of the bar."""
-_ELSEWHERE: Final = ("builtin", "gguf", "openai", "scripted")
+_ELSEWHERE: Final = ("builtin", "gemini", "gguf", "openai", "scripted", "transformers")
 """What names begin with that are none of Ollama's."""
 
 

@@ -19,6 +19,7 @@ from gemmagraph.model import Gemma
 from gemmagraph.prompts.messages import JSON, Text, ToolSpec, Turn
 from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.prompts.toolset import Toolset
+from gemmagraph.transports import shown
 
 DEFAULT_MODEL = "ollama:gemma3:4b"
 
@@ -32,7 +33,7 @@ def rendered(
     system: str,
     transport: str | None,
 ) -> str:
-    """The whole prompt as it is, or the chat messages as JSON.
+    """The whole prompt as it is, or the chat messages as JSON; with the tools, where the server writes the prompt.
 
     Raises:
         GemmagraphError: model, notation, tools or conversation cannot be used.
@@ -54,9 +55,16 @@ def rendered(
     if system.strip():
         turns.insert(0, Turn("system", (Text(system.strip()),)))
     request = gemma.request(Transcript(gemma.writer(Toolset(specs))), turns)
-    if request.prompt is not None:
-        return request.prompt
-    return json.dumps(request.messages, ensure_ascii=False, indent=2)
+    if request.transport == "completion":
+        return request.prompt or ""
+    told: JSON = shown(request)
+    if request.transport == "tools":  # the server makes a prompt of these
+        told = {"messages": told, "tools": [_declared(spec) for spec in request.tools]}
+    return json.dumps(told, ensure_ascii=False, indent=2)
+
+
+def _declared(spec: ToolSpec) -> JSON:
+    return {"name": spec.name, "description": spec.description, "parameters": dict(spec.parameters)}
 
 
 def _read(path: str) -> JSON:

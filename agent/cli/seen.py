@@ -9,11 +9,14 @@ import socket
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from gemmagraph.backends.base import ModelInfo
+from gemmagraph.backends.gemini import GeminiBackend
+from gemmagraph.backends.gemini_words import KEYS
+from gemmagraph.backends.gemini_words import address as gemini_address
 from gemmagraph.backends.http import Bounds
 from gemmagraph.backends.ollama import OllamaBackend
 from gemmagraph.backends.ollama_words import address as ollama_address
@@ -23,14 +26,16 @@ from gemmagraph.errors import GemmagraphError
 from gemmagraph.prompts.catalog import family_of
 from gemmagraph.prompts.errors import NotationError
 
-Kind: TypeAlias = Literal["ollama", "openai"]
+Kind: TypeAlias = Literal["ollama", "openai", "gemini"]
+Looked: TypeAlias = OllamaBackend | OpenAIBackend | GeminiBackend
 
 PATIENCE: Final = 3.0
 """Seconds that looking at a server may take."""
 _BOUNDS: Final = Bounds(connect=PATIENCE, question=PATIENCE, total=PATIENCE, tries=1)
 _DEAD: Final = "Check the address, and whether that machine can be reached."
-_SECRETS: Final = ("OLLAMA_API_KEY", "OPENAI_API_KEY")
-_ADDRESSES: Final = ("OLLAMA_HOST", "OPENAI_BASE_URL")
+_SECRETS: Final = ("OLLAMA_API_KEY", "OPENAI_API_KEY", *KEYS)
+_ADDRESSES: Final = ("OLLAMA_HOST", "OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL")
+_LABELS: Final[Mapping[Kind, str]] = {"ollama": "Ollama", "openai": "Server", "gemini": "Gemini API"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +53,23 @@ class Seen:
     hint: str = ""
 
 
+def configured() -> list[Kind]:
+    """The kinds of servers to look at if none is named: Ollama, and those that the environment speaks of."""
+    found: list[Kind] = ["ollama"]
+    if os.environ.get("OPENAI_BASE_URL", "").strip():
+        found.append("openai")
+    if any(os.environ.get(name, "").strip() for name in KEYS):
+        found.append("gemini")
+    return found
+
+
 async def look(kind: Kind, base_url: str | None = None) -> Seen:
     """The server of this kind at `base_url`, or where the environment says."""
-    backend: OllamaBackend | OpenAIBackend | None = None
-    label = "Ollama" if kind == "ollama" else "Server"
+    backend: Looked | None = None
+    label = _LABELS[kind]
     problem, hint = "", ""
     try:
-        make = OllamaBackend if kind == "ollama" else OpenAIBackend
-        backend = make(base_url, bounds=_BOUNDS)
+        backend = _made(kind, base_url)
         label = backend.label
         async with asyncio.timeout(PATIENCE):
             await resolved(kind, base_url)
@@ -73,7 +87,8 @@ async def look(kind: Kind, base_url: str | None = None) -> Seen:
 async def resolved(kind: Kind, base_url: str | None = None) -> None:
     """Returns when the name of the host has been looked up, whatever came of it. The event loop would look it up in
     a thread for which the end of the program waits, much longer than we."""
-    place = urlsplit(ollama_address(base_url) if kind == "ollama" else openai_address(base_url)).hostname
+    address = {"ollama": ollama_address, "openai": openai_address, "gemini": gemini_address}[kind]
+    place = urlsplit(address(base_url)).hostname
     if any(name.lower().endswith("_proxy") for name in os.environ):  # then a proxy may look it up
         return
     loop, done = asyncio.get_running_loop(), asyncio.Event()
@@ -106,10 +121,17 @@ def masked(text: str, *addresses: str | None) -> str:
     return re.sub(r"//[^/\s@]*@", "//", text)
 
 
-async def _asked(backend: OllamaBackend | OpenAIBackend) -> Seen:
-    if isinstance(backend, OpenAIBackend):
+def _made(kind: Kind, base_url: str | None) -> Looked:
+    if kind == "gemini":
+        return GeminiBackend("", base_url, bounds=_BOUNDS)
+    return (OllamaBackend if kind == "ollama" else OpenAIBackend)(base_url, bounds=_BOUNDS)
+
+
+async def _asked(backend: Looked) -> Seen:
+    if not isinstance(backend, OllamaBackend):
         models = await backend.models()
-        return Seen("openai", backend.label, models=tuple(models))
+        kind: Kind = "openai" if isinstance(backend, OpenAIBackend) else "gemini"
+        return Seen(kind, backend.label, models=tuple(models))
     begun = asyncio.get_running_loop().time()
     version, models, loaded = await asyncio.gather(backend.version(), backend.models(), _loaded(backend))
     asking = [asyncio.ensure_future(_detailed(backend, model)) for model in models]
@@ -138,4 +160,4 @@ async def _detailed(backend: OllamaBackend, model: ModelInfo) -> ModelInfo:
         found = await backend.info(model.name)
     except GemmagraphError:
         return model
-    return ModelInfo(model.name, found.context, found.capabilities, model.size, found.constraints)
+    return replace(found, name=model.name, size=model.size)

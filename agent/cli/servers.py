@@ -34,7 +34,8 @@ def pull(ctx: click.Context, /, model: str, base_url: str | None) -> None:
 def models(base_url: str | None, as_json: bool) -> None:
     """List the models that are there, and those that can be pulled.
 
-    Those of Ollama, and of the server in OPENAI_BASE_URL if that is set; or of the one at --base-url.
+    Those of Ollama, of the server in OPENAI_BASE_URL if that is set, and of the Gemini API if GEMINI_API_KEY is; or
+    of the one at --base-url.
     """
     from gemmagraph.cli.models import listed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, aclosing, redirect_stdout, suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -88,7 +88,7 @@ class Session:
                 if error is None:  # else the first failure is the one to see
                     raise
 
-    def take(self, said: str, thread: str | None = None) -> Result:
+    def take(self, said: str, thread: str | None = None, images: Sequence[str] = ()) -> Result:
         """One turn, shown as it happens.
 
         Raises:
@@ -96,7 +96,7 @@ class Session:
             KeyboardInterrupt: the person stopped it; it has ended.
         """
         self.display.begin()
-        turn = self._runner.get_loop().create_task(self._take(said, thread))
+        turn = self._runner.get_loop().create_task(self._take(said, thread, images))
         try:
             return self._end_of(turn)
         except asyncio.CancelledError:
@@ -124,10 +124,11 @@ class Session:
         with interrupts.held(), interrupts.doing(_stopping(turn, interrupts)):
             return turn.get_loop().run_until_complete(turn)
 
-    async def _take(self, said: str, thread: str | None) -> Result:
+    async def _take(self, said: str, thread: str | None, images: Sequence[str]) -> Result:
         ticking = asyncio.create_task(self.display.tick())
         try:
-            async with aclosing(self.agent.stream(said, thread=thread, user=_user())) as events:
+            stream = self.agent.stream(said, thread=thread, user=_user(), images=images)
+            async with aclosing(stream) as events:
                 async for event in events:
                     self.display.show(event)
                     if isinstance(event, ApprovalAsked) and self._person is not None:

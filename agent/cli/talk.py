@@ -14,9 +14,12 @@ from gemmagraph.cli.options import DEBUG, debug_option, session_options
 @click.argument("prompt")
 @session_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the calls, instead of the text.")
+@click.option("--image", "images", multiple=True, metavar="FILE", help="A picture to look at. May be repeated.")
 @debug_option
 @click.pass_context
-def run(ctx: click.Context, /, prompt: str, as_json: bool, verbose: bool, **wanted: Any) -> None:
+def run(
+    ctx: click.Context, /, prompt: str, as_json: bool, images: tuple[str, ...], verbose: bool, **wanted: Any
+) -> None:
     """Answer PROMPT, calling tools as needed.
 
     A PROMPT of - is read from standard input. The answer goes to standard output, on a terminal as it is
@@ -29,7 +32,7 @@ def run(ctx: click.Context, /, prompt: str, as_json: bool, verbose: bool, **want
     if prompt == "-":
         prompt = sys.stdin.read()
     with Session(Wanted(**wanted), verbose=verbose, debug=ctx.meta[DEBUG], holds_answer=as_json) as session:
-        code = answer(session, prompt, as_json=as_json)
+        code = answer(session, prompt, images, as_json=as_json)
     ctx.exit(code)
 
 

@@ -15,8 +15,8 @@ from gemmagraph.cli.options import debug_option, model_options, tools_option
 @model_options
 @click.option(
     "--transport",
-    type=click.Choice(["chat", "completion"]),
-    help="Chat messages, or the whole prompt; by default what the model's server takes.",
+    type=click.Choice(["chat", "completion", "tools"]),
+    help="Chat messages, the whole prompt, or the server's own field for tools; by default what suits the model.",
 )
 @click.option(
     "--conversation",

@@ -39,7 +39,7 @@ def test_a_name_is_a_backend_and_its_model(script):
         ("Ollama:gemma3", "Did you mean 'ollama:gemma3'?"),
         ("buildin", "Did you mean 'builtin'?"),
         ("openapi:gpt-oss", "There is no backend 'openapi'. Did you mean 'openai:gpt-oss'?"),
-        ("vllm:gpt-oss", "There is no backend 'vllm'. There are: builtin, gguf, ollama, openai, scripted"),
+        ("vllm:gpt-oss", "There is no backend 'vllm'. There are: builtin, gemini, gguf, ollama, openai, scripted"),
         ("gguf:/no/such/gemma.gguf", "There is no file '/no/such/gemma.gguf'."),
         ("models/gemma-3-4b.gguf", "Did you mean 'gguf:models/gemma-3-4b.gguf'?"),
         ("gguf", "Say which: gguf:FILE.gguf."),

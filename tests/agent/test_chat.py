@@ -1,20 +1,34 @@
 """ChatGemma as LangChain's people use it: tools, choice, streaming, structured output."""
 
 import asyncio
+import json
 from typing import TypedDict
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.tools import tool
+from langgraph.graph import END, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode, tools_condition
 from pydantic import BaseModel, Field, ValidationError
 
 from gemmagraph import Gemma
 from gemmagraph.backends.base import ModelInfo
 from gemmagraph.backends.scripted import ScriptedBackend, Step
 from gemmagraph.chat import ChatGemma
-from gemmagraph.errors import AgentError, ChoiceIgnored
+from gemmagraph.errors import (
+    AgentError,
+    BackendTimeout,
+    BadRequest,
+    ChoiceIgnored,
+    RateLimited,
+    ServerError,
+    TruncatedReply,
+    Unauthorized,
+)
+from gemmagraph.fallback import Fallback
 from gemmagraph.prompts.messages import Usage
+from gemmagraph.prompts.tokens import estimate
 
 
 class Schemas(ScriptedBackend):
@@ -203,6 +217,18 @@ def test_the_same_tools_are_declared_once():
     assert first.tools is second.tools
 
 
+def test_a_tool_node_runs_the_calls():
+    model = chat(CALL, Step("3.", expect="3")).bind_tools([add])
+    graph = StateGraph(MessagesState)
+    graph.add_node("model", lambda state: {"messages": [model.invoke(state["messages"])]})
+    graph.add_node("tools", ToolNode([add]))
+    graph.set_entry_point("model")
+    graph.add_conditional_edges("model", tools_condition, ["tools", END])
+    graph.add_edge("tools", "model")
+    *_, result, answer = graph.compile().invoke({"messages": [HumanMessage("1 + 2?")]})["messages"]
+    assert (result.content, answer.content) == ("3", "3.")
+
+
 # --- structured output ----------------------------------------------------------------------------------
 
 JOKE = 'FUNCTION_CALL: Joke(setup="Knock", punchline="Who?")'
@@ -248,6 +274,41 @@ def test_raw_comes_with_the_value_or_the_error():
     assert (good["parsed"], good["parsing_error"]) == (Joke(setup="a", punchline="b"), None)
 
 
+FORM = {"type": "json_schema", "json_schema": {"name": "Joke", "schema": JOKE_SCHEMA}}
+
+
+def test_an_answer_has_the_form_of_openai_that_is_asked_for():
+    model = chat("A joke? Sure!", JOKE, JOKE).bind(response_format=FORM)
+    said = {"setup": "Knock", "punchline": "Who?"}
+    message = model.invoke("Tell a joke")
+    assert (json.loads(message.content), message.tool_calls) == (said, [])
+    chunks = list(model.stream("Tell a joke"))
+    assert json.loads("".join(chunk.content for chunk in chunks)) == said
+    assert not any(chunk.tool_call_chunks for chunk in chunks)
+
+
+def test_an_answer_of_a_form_waits_for_the_tools():
+    model = chat(f"{CALL}\n{JOKE}", JOKE).bind_tools([add], response_format=FORM)
+    calls = model.invoke("Tell a joke about 1 + 2").tool_calls
+    assert [call["name"] for call in calls] == ["add"]
+    assert json.loads(model.invoke("Tell a joke").content)["setup"] == "Knock"
+
+
+def test_an_answer_of_a_form_may_be_all_that_is_called():
+    model = chat(CALL, JOKE).bind_tools([add], tool_choice="none", response_format=FORM)
+    assert json.loads(model.invoke("Tell a joke about 1 + 2").content)["setup"] == "Knock"
+
+
+@pytest.mark.parametrize("form", [{"type": "json_object"}, "json", {"type": "json_schema", "json_schema": {}}])
+def test_a_form_that_is_none_is_refused(form):
+    with pytest.raises(AgentError, match="response_format is"):
+        chat().invoke("Tell a joke", response_format=form)
+
+
+def test_any_text_is_a_form_too():
+    assert chat("Hello.").invoke("Hi", response_format={"type": "text"}).content == "Hello."
+
+
 def test_a_method_that_is_none_is_refused():
     with pytest.raises(ValueError, match="There is no method 'magic'"):
         chat().with_structured_output(Joke, method="magic")
@@ -275,3 +336,109 @@ def test_a_key_is_never_shown():
 def test_an_unknown_transport_is_refused():
     with pytest.raises(ValidationError, match="transport"):
         ChatGemma(model="ollama:gemma3:4b", transport="pigeon")
+
+
+def test_a_name_that_is_no_field_is_refused():
+    with pytest.raises(ValidationError, match="temprature"):
+        ChatGemma(model="ollama:gemma3:4b", temprature=0.2)
+
+
+def test_one_call_can_go_to_another_model_of_the_server(ollama):
+    ollama.plays("Hello.", "Hi.", "Hey.")
+    model = ChatGemma(model="ollama:gemma3:4b", base_url=ollama.url, max_tokens=9)
+    names = [
+        model.invoke("Hi", **more).response_metadata["model_name"]
+        for more in ({"model": "gemma3:1b"}, {}, {"model": "ollama:gemma3:1b"})
+    ]
+    assert names == ["gemma3:1b", "gemma3:4b", "gemma3:1b"]
+    chats = [request["body"] for request in ollama.seen()["requests"]]
+    assert [request["model"] for request in chats] == names
+    assert {request["options"]["num_predict"] for request in chats} == {9}
+
+
+def test_one_call_of_a_model_that_was_made_elsewhere_cannot_go_to_another():
+    with pytest.raises(AgentError, match="model='gemma3:1b' is for"):
+        chat().invoke("Hi", model="gemma3:1b")
+
+
+# --- patience -------------------------------------------------------------------------------------------
+
+DOWN = Step(error=ServerError("It is down.", hint="Start it."))
+
+
+@pytest.mark.parametrize("error", [ServerError, RateLimited])
+def test_a_reply_of_which_nothing_came_is_asked_for_again(error):
+    model = chat(Step(error=error("No.")), DOWN, "Hello.", max_retries=2)
+    assert model.invoke("Hi").content == "Hello."
+
+
+@pytest.mark.parametrize(
+    ("steps", "error"),
+    [
+        ([DOWN, DOWN], ServerError),
+        ([Step("Hel", error=TruncatedReply("It broke off."))], TruncatedReply),
+        ([Step("Hello there. " * 20, chunk=8, error=ServerError("No more."))], ServerError),
+        ([Step(error=Unauthorized("Who are you?"))], Unauthorized),
+    ],
+    ids=["too often", "cut", "begun", "refused"],
+)
+def test_other_failures_are_final(steps, error):
+    model = chat(*steps, max_retries=1)
+    with pytest.raises(error):
+        model.invoke("Hi")
+    assert len(asked(model)) == len(steps)
+
+
+def test_a_reply_has_to_be_there_in_time():
+    model = chat(Step("Hello.", delay=60), timeout=0.05, max_retries=3)
+    with pytest.raises(BackendTimeout, match=r"not there in 0\.05 s"):
+        model.invoke("Hi")
+    with pytest.raises(BackendTimeout):
+        list(chat(Step("Hello.", delay=60), timeout=0.05).stream("Hi"))
+    assert chat("Hello.", timeout=60).invoke("Hi").content == "Hello."
+
+
+# --- tokens ---------------------------------------------------------------------------------------------
+
+
+class Counts(ScriptedBackend):
+    async def count(self, model, text):
+        return len(text)
+
+
+class CountsNone(ScriptedBackend):
+    async def count(self, model, text):
+        raise BadRequest("It does not count.")
+
+
+def test_tokens_are_those_that_the_server_counts():
+    assert chat(backend=Counts).get_num_tokens("Hello.") == 6
+    routed = ChatGemma(gemma=Fallback([Gemma(Counts([])), Gemma(ScriptedBackend([]))]))
+    assert routed.get_num_tokens("Hello.") == 6
+
+
+@pytest.mark.parametrize("backend", [ScriptedBackend, CountsNone])
+def test_tokens_are_estimated_where_nobody_counts(backend):
+    assert chat(backend=backend).get_num_tokens("Hello, world.") == estimate("Hello, world.")
+
+
+def test_the_tokens_of_messages_are_those_of_the_whole_prompt():
+    model = chat(backend=Counts)
+    alone = model.get_num_tokens_from_messages([HumanMessage("Hi")])
+    assert alone == len("<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n")
+    assert model.get_num_tokens_from_messages([HumanMessage("Hi")], [add]) > alone + 50
+    picture = {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"}
+    seen = model.get_num_tokens_from_messages([HumanMessage([{"type": "text", "text": "Hi"}, picture])])
+    assert 256 <= seen - alone <= 300
+
+
+def test_ids_are_those_of_a_function_of_ones_own():
+    with pytest.raises(AgentError, match="ids of tokens"):
+        chat().get_token_ids("Hi")
+    model = chat(backend=Counts, custom_get_token_ids=lambda text: [1, 2, 3])
+    assert (model.get_token_ids("Hi"), model.get_num_tokens("Hi")) == ([1, 2, 3], 3)
+
+
+def test_the_profile_says_whether_it_sees():
+    assert ChatGemma(model="ollama:gemma3:4b").profile["image_inputs"]
+    assert not ChatGemma(model="ollama:gemma3:4b", transport="completion").profile["image_inputs"]

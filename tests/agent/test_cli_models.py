@@ -39,7 +39,7 @@ def test_local_models_are_listed_with_how_they_would_be_used(ollama, monkeypatch
         ["model", "size", "context", "tools", "notation", "transport"],
         ["gemma3:1b", "815", "MB", "32,768", "yes", "function_call", "chat"],
         ["gemma3:4b", "3.3", "GB", "131,072", "yes", "function_call", "chat"],
-        ["gemma4:e4b", "9.6", "GB", "131,072", "yes", "function_call", "chat"],
+        ["gemma4:e4b", "9.6", "GB", "131,072", "yes", "gemma4", "tools"],
     ]
     names = [line.split()[0] for line in known.splitlines()[2:]]
     assert "gemma3:4b" not in names

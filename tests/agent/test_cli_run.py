@@ -124,6 +124,22 @@ def test_the_environment_names_the_model(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "  Model: builtin (from GEMMAGRAPH_MODEL).\n" in cli("run", "hi").stderr
 
 
+def test_a_picture_is_shown_to_a_model_that_sees(ollama, tmp_path: Path) -> None:
+    picture = tmp_path / "cat.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n")
+    ollama.plays("A cat.")
+    ask = ("run", "-m", "ollama:gemma3:4b", "--base-url", ollama.url, "--image", str(picture), "what is it?")
+    assert cli(*ask).stdout == "A cat.\n"
+    (message,) = ollama.seen()["requests"][-1]["body"]["messages"]
+    assert message["images"] == ["iVBORw0KGgo="]
+    blind = cli(*ask[:2], "ollama:gemma3:1b", *ask[3:])
+    assert (blind.exit_code, blind.stdout) == (1, "")
+    assert "gemma3:1b on Ollama" in blind.stderr
+    assert "cannot look at pictures" in blind.stderr
+    lost = cli(*ask[:5], "--image", "nowhere.png", "?")
+    assert "nowhere.png: No such file" in lost.stderr
+
+
 def test_the_prompt_may_come_from_standard_input(play: Callable[..., Result]) -> None:
     done = play({"text": "Read.", "expect": "first line\nsecond line"}, prompt="-", stdin="first line\nsecond line\n")
     assert (done.exit_code, done.stdout) == (0, "Read.\n")

@@ -128,9 +128,9 @@ def test_a_result_that_somebody_edited_is_taken_as_text():
     assert "FUNCTION_RESULT: weigh\nabout {5} kg" in sent(agent)[2]
 
 
-def test_a_part_that_is_no_text_is_refused():
-    with pytest.raises(AgentError, match="'image_url'"):
-        scripted("?").run([HumanMessage([{"type": "text", "text": "see"}, {"type": "image_url", "image_url": "x"}])])
+def test_a_part_that_is_neither_text_nor_picture_is_refused():
+    with pytest.raises(AgentError, match="'file'"):
+        scripted("?").run([HumanMessage([{"type": "text", "text": "see"}, {"type": "file", "url": "x"}])])
 
 
 REPLIES = [

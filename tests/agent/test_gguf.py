@@ -10,6 +10,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Literal
 
+import jsonschema
 import pytest
 import tiny_gemma
 from forced import ENDLESS, forced
@@ -326,6 +327,29 @@ def test_an_agent_calls_a_tool_and_answers(path):
     assert result.text.startswith("It is sunny in ")
     assert [call.result for call in result.calls] == ["sunny"]
     assert len(got) == 1
+
+
+def test_an_answer_of_a_given_form_is_held_to_it_by_a_grammar(path):
+    """The model says something else each time, and every time it is right."""
+    form = {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string", "minLength": 1, "maxLength": 12},
+            "sky": {"enum": ["clear", "cloudy"]},
+            "degrees": {"type": "integer", "minimum": -50, "maximum": 50},
+        },
+        "required": ["city", "sky", "degrees"],
+        "additionalProperties": False,
+    }
+    found = []
+    for seed in range(12):
+        gemma = Gemma(GgufBackend(path, threads=1), max_tokens=400, **FLAT | {"seed": seed})
+        with Agent(gemma, output=form) as agent:
+            result = agent.run("What is the weather in Paris?")
+        assert (result.stop, result.reason) == ("answered", "")
+        jsonschema.validate(result.output, form)
+        found.append(json.dumps(result.output))
+    assert len(set(found)) > 6
 
 
 class Watched(Engine):

@@ -8,6 +8,7 @@ import pytest
 from langchain_core.messages import AIMessage
 
 from gemmagraph import Agent, Gemma, tool
+from gemmagraph.backends.base import Transport
 from gemmagraph.backends.scripted import ScriptedBackend
 from gemmagraph.errors import AgentError
 
@@ -72,11 +73,28 @@ def test_bad_call_is_asked_for_again_in_the_notation_itself() -> None:
     assert len(agent.history("t")) == 5
 
 
-def test_native_notation_is_refused_by_a_server_that_takes_messages_only() -> None:
-    with pytest.raises(AgentError, match="needs the whole prompt"):
-        Gemma("ollama:gemma4:e4b", notation="gemma4")
+def test_native_notation_is_refused_by_a_server_that_lets_no_control_token_through() -> None:
+    with pytest.raises(AgentError, match="lets no control token through"):
+        Gemma("ollama:functiongemma", notation="functiongemma")
 
 
-def test_prompted_notation_is_the_default_where_messages_are_sent() -> None:
-    assert Gemma("ollama:gemma4:e4b").notation.name == "function_call"
-    assert Gemma("ollama:gemma4:e4b", transport="completion").notation.name == "gemma4"
+@pytest.mark.parametrize(
+    ("model", "transport", "notation", "used"),
+    [
+        ("ollama:gemma4:e4b", None, "gemma4", "tools"),
+        ("ollama:gemma4:e4b", "chat", "function_call", "chat"),
+        ("ollama:gemma4:e4b", "completion", "function_call", "completion"),
+        ("ollama:gemma3:4b", None, "function_call", "chat"),
+        ("ollama:gemma3:4b", "tools", "function_call", "tools"),
+        ("ollama:functiongemma", None, "function_call", "chat"),  # its server may cut texts at commas
+        ("ollama:functiongemma", "tools", "functiongemma", "tools"),
+        ("openai:gemma-4-e4b-it", None, "function_call", "chat"),
+        ("openai:gemma-4-e4b-it", "tools", "gemma4", "tools"),
+        ("openai:gemma-4-e4b-it", "completion", "gemma4", "completion"),
+    ],
+)
+def test_the_notation_that_comes_through_is_the_default(
+    model: str, transport: Transport | None, notation: str, used: Transport
+) -> None:
+    gemma = Gemma(model, transport=transport, base_url="http://127.0.0.1:1/v1")
+    assert (gemma.notation.name, gemma.transport) == (notation, used)

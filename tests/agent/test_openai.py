@@ -175,10 +175,10 @@ def test_a_key_that_is_none_is_refused_and_not_shown(key):
 # What it is
 
 KINDS = {
-    "vllm": ("vLLM 0.14.1 at {}", ["/v1/models", "/version"], 8192, {"grammar", "schema"}, 2),
-    "lmstudio": ("LM Studio at {}", ["/v1/models", "/api/v0/models"], 131_072, {"schema"}, 2),
-    "ollama": ("Ollama 0.14.1 at {}", ["/v1/models", "/api/version"], None, {"schema"}, 1),
-    "plain": ("Server at {}", ["/v1/models", "/api/version"], None, {"schema"}, 2),
+    "vllm": ("vLLM 0.14.1 at {}", ["/v1/models", "/version"], 8192, {"grammar", "schema", "tool_choice"}, 3),
+    "lmstudio": ("LM Studio at {}", ["/v1/models", "/api/v1/models"], 131_072, {"schema"}, 3),
+    "ollama": ("Ollama 0.14.1 at {}", ["/v1/models", "/api/version"], None, {"schema"}, 2),
+    "plain": ("Server at {}", ["/v1/models", "/api/version"], None, {"schema", "tool_choice"}, 3),
 }
 
 
@@ -228,7 +228,7 @@ def test_a_server_without_a_list_is_asked_all_the_same(server, backend, ask, set
     server.plays("Yes.", **settings)
     assert ask(backend).text == "Yes."
     described = asyncio.run(backend.info("whatever"))
-    assert (described.name, described.context, described.constraints) == ("whatever", None, {"schema"})
+    assert (described.name, described.context, described.constraints) == ("whatever", None, {"schema", "tool_choice"})
 
 
 def test_what_comes_up_after_a_failure_is_asked_anew(server, backend, ask):
@@ -383,7 +383,7 @@ FAULTS = {
     "long pause asked": (errors.RateLimited, ["slow down"], refusing(429, "slow down", **{"Retry-After": "999"})),
     "server error": (errors.ServerError, ["status 500", "oops", "server's log"], refusing(500, "oops")),
     "bad gateway": (errors.BackendUnavailable, ["502", "behind it"], *[refusing(502, "bad gateway")] * 3),
-    "loading": (errors.BackendUnavailable, ["Loading model", "try again"], *[refusing(503, "Loading model")] * 3),
+    "busy": (errors.BackendUnavailable, ["no slot", "try again"], *[refusing(503, "no slot")] * 3),
     "gateway gave up": (errors.BackendTimeout, ["too slow"], *[refusing(504, "too slow")] * 3),
     "dropped before the answer": (errors.BackendUnavailable, ["closed the connection"], *[{"drop": True}] * 3),
     "garbage": (errors.ServerError, ["no frame of a reply", "'not json'"], event("not json")),
@@ -418,6 +418,34 @@ def test_what_another_try_mends_is_tried_again_and_said(server, backend, ask, fa
     server.plays(fault, "Yes.")
     heard = ask(backend)
     assert (heard.text, len(heard.notices), len(server.seen().requests)) == ("Yes.", 1, 2)
+
+
+def test_a_server_that_loads_its_model_is_waited_for_and_asked_what_it_is_anew(server, backend, ask):
+    server.plays("Yes.", kind="llamacpp", loading=7, window=4096)
+    heard = ask(backend)
+    assert heard.text == "Yes."
+    assert heard.notices == [
+        f"Server at {server.url}/v1 is still loading its model; waiting",
+        "gemma3:4b runs with 4,096 tokens of context, not with the 8,192 asked for",
+    ]
+
+
+def test_a_server_that_loads_a_model_anew_is_waited_for(server, backend, ask):
+    server.plays("Yes.", kind="llamacpp")
+    ask(backend)
+    server.plays("Yes.", loading=4)
+    assert ask(backend).notices == [f"{backend.label} is still loading its model; waiting"]
+    assert server.seen().asked.count("GET /v1/models") > 1
+
+
+def test_a_model_that_is_never_loaded_is_an_error_in_time(server, hear):
+    server.plays("never said", kind="llamacpp", loading=1_000_000)
+    backend = OpenAIBackend(f"{server.url}/v1", bounds=Bounds(first_byte=0.05, pause=0.001))
+    with pytest.raises(errors.BackendTimeout, match=r"still loading its model.*Loading model.*It had 0\.05 s"):
+        asyncio.run(asyncio.wait_for(hear(backend), 20))
+    for question in (backend.info("gemma3:4b"), backend.models()):
+        with pytest.raises(errors.BackendUnavailable, match="still loading its model"):
+            asyncio.run(question)
 
 
 OVERFLOWS = {

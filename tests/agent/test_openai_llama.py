@@ -20,7 +20,7 @@ from gemmagraph.backends.http import Bounds
 from gemmagraph.backends.openai import OpenAIBackend
 from gemmagraph.events import PromptSent
 from gemmagraph.prompts.grammar import grammar
-from gemmagraph.prompts.messages import Text, ToolSpec, Turn
+from gemmagraph.prompts.messages import Image, Text, ToolCall, ToolResult, ToolSpec, Turn
 from gemmagraph.prompts.notation import notation_named, read
 from gemmagraph.prompts.prompt import PromptWriter, Transcript
 from gemmagraph.prompts.reply_schema import reply_schema
@@ -45,16 +45,26 @@ WEATHER = ToolSpec(
     },
 )
 TOOLS = Toolset([WEATHER])
+CITY = {"type": "object", "properties": {"city": {"enum": ["Paris", "Rome"]}}, "required": ["city"]}
+CITIES = Toolset([ToolSpec("get_weather", "Tells the weather.", CITY), ToolSpec("get_time", "Tells the time.", CITY)])
 HELLO = (Turn("user", (Text("What is the weather in Paris?"),)),)
+
+
+def started(*arguments):
+    command = [sys.executable, str(Path(__file__).with_name("llama_server.py")), *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield json.loads(process.stdout.readline())
+        process.communicate(timeout=10)
 
 
 @pytest.fixture(scope="session")
 def server():
-    script = Path(__file__).with_name("llama_server.py")
-    arguments = [sys.executable, str(script), str(CONTEXT)]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield json.loads(process.stdout.readline())
-        process.communicate(timeout=10)
+    yield from started(str(CONTEXT))
+
+
+@pytest.fixture(scope="session")
+def server_with_tools():
+    yield from started("8192", "tools")
 
 
 @pytest.fixture(scope="session")
@@ -67,9 +77,25 @@ def flat(server):
     return {**server["options"], "seed": 3}
 
 
+def backend_at(url):
+    return OpenAIBackend(f"{url}/v1", bounds=Bounds(connect=2, first_byte=10, between=10, total=20, pause=0.01))
+
+
 @pytest.fixture
 def backend(url):
-    return OpenAIBackend(f"{url}/v1", bounds=Bounds(connect=2, first_byte=10, between=10, total=20, pause=0.01))
+    return backend_at(url)
+
+
+@pytest.fixture
+def offer(server_with_tools, ask):
+    """`offer(seed=1, **changes)`: asks with the server's own fields for tools."""
+
+    def asked(seed=1, **changes):
+        options = {**server_with_tools["options"], "seed": seed}
+        request = {"messages": None, "turns": HELLO, "tools": CITIES, "max_tokens": 400, "options": options}
+        return ask(backend_at(server_with_tools["url"]), model="tiny-gemma", **request | changes)
+
+    return asked
 
 
 def prompt(notation: str) -> str:
@@ -276,3 +302,82 @@ def test_a_model_keeps_to_the_choice_because_the_server_holds_it_to_a_grammar(ur
     assert {call.name for call in reply.calls} == ({"get_weather"} if choice == "get_weather" else set())
     assert not reply.bad_calls
     assert bool(reply.text) is (choice == "none")
+
+
+def calls(heard):
+    return [call for chunk in heard.chunks for call in chunk.calls]
+
+
+def test_calls_that_the_server_reads_come_whole(offer):
+    complete = 0
+    for seed in range(4):
+        heard = offer(seed, tool_choice="required")
+        found = calls(heard) if heard.chunks[-1].stop == "stop" else calls(heard)[:-1]
+        assert {call.name for call in found} <= {"get_weather", "get_time"}
+        assert all(call.arguments in ({"city": "Paris"}, {"city": "Rome"}) for call in found)
+        assert heard.notices == []
+        complete += bool(found)
+    assert complete
+
+
+def test_the_tool_that_is_named_is_the_one_that_is_called(offer):
+    """In OpenAI's own form llama.cpp takes a name for `auto`."""
+    found = [call for seed in range(4) for call in calls(offer(seed, tool_choice="get_time"))]
+    assert {call.name for call in found} == {"get_time"}
+
+
+def test_no_call_is_read_where_none_is_wanted(offer):
+    heard = offer(seed=0, tool_choice="none")
+    assert heard.text
+    assert calls(heard) == []
+
+
+def test_a_call_that_the_server_cut_is_text(offer):
+    heard = offer(seed=0, tool_choice="required", max_tokens=25)
+    assert heard.chunks[-1].stop == "length"
+    (call,) = calls(heard)
+    assert isinstance(call.arguments, str)
+    assert call.arguments.startswith("{")
+
+
+def test_calls_and_results_stand_in_the_prompt_that_the_server_writes(offer, server_with_tools):
+    call, result = ToolCall("x", "get_time", {"city": "Rome"}), ToolResult("x", "get_time", {"time": "noon"})
+    heard = offer(turns=(*HELLO, Turn("model", (call,)), Turn("tool", (result,))), tools=Toolset(), max_tokens=8)
+    url = server_with_tools["url"]
+    question = HELLO[0].text
+    expected = (
+        f"<start_of_turn>user\n{question}<end_of_turn>\n<start_of_turn>assistant\n"
+        '<|tool_call>{"name": "get_time", "arguments": {"city": "Rome"}}<tool_call|><end_of_turn>\n'
+        '<start_of_turn>tool\n{"time": "noon"}<end_of_turn>\n'
+    )
+    tokens = asyncio.run(backend_at(url).count("tiny-gemma", expected))
+    assert heard.chunks[-1].usage.input_tokens == tokens + 1
+
+
+def test_a_template_without_tools_is_known_before_they_are_lost(backend, ask):
+    with pytest.raises(errors.BadRequest, match="does not support tools as it runs now: the chat template"):
+        ask(backend, messages=None, turns=HELLO, tools=CITIES)
+
+
+def test_the_template_tells_whether_tools_can_be_given(server_with_tools):
+    described = asyncio.run(backend_at(server_with_tools["url"]).info("tiny-gemma"))
+    assert described.capabilities == ("completion", "tools")
+    assert described.constraints == {"grammar", "schema", "tool_choice"}
+
+
+def test_a_model_without_its_second_file_is_shown_no_image(backend, ask):
+    with pytest.raises(errors.BadRequest, match=r"does not take images.*--mmproj"):
+        ask(backend, messages=({"role": "user", "content": "What is it?", "images": (Image(b"", "image/png"),)},))
+
+
+@pytest.mark.parametrize(
+    "text", ["Hi", "<start_of_turn>user\nHi <end_of_turn>", "<|tool_call>", "a\u2028b \U0001f600"]
+)
+def test_tokens_are_counted_as_the_prompt_has_them(backend, ask, flat, text):
+    counted = asyncio.run(backend.count("tiny-gemma", text))
+    heard = ask(backend, model="tiny-gemma", messages=None, prompt=text, max_tokens=8, options=flat)
+    assert heard.chunks[-1].usage.input_tokens == counted + 1, "one for the beginning of all prompts"
+
+
+def test_an_empty_text_has_no_tokens(backend):
+    assert asyncio.run(backend.count("tiny-gemma", "")) == 0

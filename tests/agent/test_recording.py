@@ -11,7 +11,7 @@ from dataclasses import fields
 import pytest
 
 from gemmagraph import Agent, Gemma, tool
-from gemmagraph.backends.base import Chunk, ModelInfo, Request
+from gemmagraph.backends.base import Chunk, ModelInfo, Request, ServerCall
 from gemmagraph.backends.cassettes import MASK, CassetteError
 from gemmagraph.backends.recording import NOT_SET_UP, Cassette, NotRecorded, RecordingBackend
 from gemmagraph.backends.scripted import ScriptedBackend, ScriptError, Step
@@ -94,6 +94,7 @@ def test_all_that_a_chunk_says_is_kept_with_its_borders(ask, place):
     class Talkative(ScriptedBackend):
         async def stream(self, request):
             yield Chunk(notice="loading")
+            yield Chunk(calls=(ServerCall("disk", {"deep": [1, None]}), ServerCall("disk", '{"path": ')))
             async for chunk in super().stream(request):
                 yield chunk
 
@@ -104,7 +105,7 @@ def test_all_that_a_chunk_says_is_kept_with_its_borders(ask, place):
 
 
 def test_facts_of_models_are_played_back_as_often_as_asked(place):
-    facts = ModelInfo("gemma3", 8192, ("completion", "vision"), 3, frozenset({"grammar", "schema"}))
+    facts = ModelInfo("gemma3", 8192, ("completion", "vision"), 3, frozenset({"grammar", "schema"}), 4096)
     assert all(getattr(facts, each.name) for each in fields(ModelInfo))
 
     class Knowing(ScriptedBackend):

@@ -75,8 +75,8 @@ def values_table() -> list[Any]:
         "enum in bounds": ({"enum": [1, 5, 9], "maximum": 5}, [1, 5], [9]),
         "const": ({"const": 5}, [5], [4, 55, "5"]),
         "boolean": ({"type": "boolean"}, [True, False], [None, 0, "true"]),
-        "integer": ({"type": "integer"}, [0, -1, 10**20, -(10**39)], [0.5, "1", True, 10**40]),
-        "at least": ({"type": "integer", "minimum": 7}, [7, 8, 10, 70, 10**20], [6, 0, -7]),
+        "integer": ({"type": "integer"}, [0, -1, 10**17, -(10**18) + 1], [0.5, "1", True, 10**18, 2**63]),
+        "at least": ({"type": "integer", "minimum": 7}, [7, 8, 10, 70, 10**17], [6, 0, -7]),
         "at most": ({"type": "integer", "maximum": -12}, [-12, -13, -99, -100], [-11, -2, 0, 12]),
         "range": (
             {"type": "integer", "minimum": -105, "maximum": 1234},
