@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from gemmagraph.approvals import Approver
-from gemmagraph.errors import AgentError, GemmagraphError
+from gemmagraph.errors import AgentError, BadRequest, ContextOverflow, GemmagraphError
 from gemmagraph.events import Event, Notice, RunFinished
 from gemmagraph.fallback import Model, Route
 from gemmagraph.limits import Limits
@@ -193,6 +193,7 @@ class Agent:
             messages = merge(self._threads.messages.get(thread, []), new)
         except ValueError as exc:
             raise AgentError(str(exc)) from exc
+        before = self._threads.messages.get(thread, [])
         state: dict[str, Any] = {"messages": messages}
         run.begun = time.monotonic()
         task = asyncio.create_task(self._steps(run, state))
@@ -204,6 +205,10 @@ class Agent:
                 run.stop = "cancelled"
             else:
                 task.result()
+        except (ContextOverflow, BadRequest):
+            if run.steps == 1:  # in the conversation, it would be refused with each question to come
+                state["messages"] = before
+            raise
         finally:
             self._running.pop(thread, None)
             messages = self._keep(run, state["messages"])
@@ -337,6 +342,8 @@ def _with_images(said: str | Sequence[Any], images: Sequence[Picture]) -> str | 
     """
     if not images:
         return said
+    if isinstance(images, str | bytes):
+        images = [images]
     if not isinstance(said, str):
         raise AgentError("images= goes with a text.", hint="Put pictures into the messages, or pass a text.")
     from gemmagraph.pictures import block_of, image_of

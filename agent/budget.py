@@ -24,6 +24,7 @@ from gemmagraph.prompts.messages import Image, Reply, Text, ToolCall, ToolResult
 from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.prompts.tokens import estimate
 from gemmagraph.prompts.toolset import Toolset
+from gemmagraph.prompts.writing import shown_json
 from gemmagraph.tokens import Counter
 
 Overflow: TypeAlias = Literal["drop", "summarize", "refuse"]
@@ -203,7 +204,19 @@ class Window:
             events.append(ContextDropped("turns", len(dropped), freed, self.room, summary))
         if ledger.total > self.room:  # what the model works on, only where nothing else is left
             events += self._mark(ledger, set(range(last, len(ledger.turns))) - newest, goal)
-        return events
+        return events + self._cut_results(ledger, newest)
+
+    def _cut_results(self, ledger: Ledger, newest: Iterable[int]) -> list[ContextDropped]:
+        """Cuts the newest results to what there is room for, the longest first: where nothing else is left to do."""
+        before, count = ledger.total, 0
+        for place in sorted(newest, key=lambda place: -ledger.tokens(place, place + 1)):
+            turn, excess = ledger.part(place), ledger.total - self.room
+            if excess <= 0 or turn is None:
+                break
+            share = 1 - (excess + _WORTH) / max(1, ledger.tokens(place, place + 1))
+            ledger.put(place, replace(turn, parts=tuple(_shortened(part, max(0.1, share)) for part in turn.parts)))
+            count += len(turn.parts)
+        return [ContextDropped("results", count, before - ledger.total, self.room)] if count else []
 
     def _mark(self, ledger: Ledger, places: Iterable[int], goal: int) -> list[ContextDropped]:
         """Puts markers in the place of results, the oldest first."""
@@ -241,11 +254,13 @@ class Window:
         )
 
 
-def told_by(stream: Callable[[Sequence[Turn], Toolset], AsyncGenerator[Any, None]], room: int) -> Summarizer:
-    """A summarizer that asks a model, by its `stream`, with at most half of `room` tokens at a time."""
+def told_by(
+    stream: Callable[[Sequence[Turn], Toolset], AsyncGenerator[Any, None]], has_room: Callable[[], int]
+) -> Summarizer:
+    """A summarizer that asks a model, by its `stream`, with at most half of the room at a time."""
 
     async def tell(turns: Sequence[Turn]) -> str:
-        said = ""
+        said, room = "", has_room()
         for text in _pieces([_shown(turn) for turn in turns], room // 2):
             asked = _TELL.format(max(40, room // 12), f"{said}\n\n{text}".strip())
             async with aclosing(stream([Turn("user", (Text(asked),))], Toolset())) as events:
@@ -270,7 +285,7 @@ def _pieces(texts: Sequence[str], most: int) -> Iterator[str]:
         size = estimate(text)
         if size > most:  # its beginning and its end say the most
             half = len(text) * most // size // 2
-            text, size = f"{text[:half]}\n…\n{text[-half:]}", most
+            text, size = f"{text[:half]}\n…\n{text[len(text) - half :]}", most
         if together and tokens + size > most:
             yield "\n\n".join(together)
             together, tokens = [], 0
@@ -288,13 +303,10 @@ def _shown(turn: Turn) -> str:
 
 
 def _questions(ledger: Ledger) -> list[int]:
-    """Where questions begin, the first thing said among them; each ends where the next begins."""
+    """Where questions begin, the first thing said among them; each ends where the next begins. One that was never
+    answered is one too."""
     turns, first = ledger.turns, ledger.system
-    return [first] + [
-        place
-        for place in range(first + 1, len(turns))
-        if turns[place].role == "user" and turns[place - 1].role != "user"
-    ]
+    return [first] + [place for place in range(first + 1, len(turns)) if turns[place].role == "user"]
 
 
 def _newest_results(turns: Sequence[Turn]) -> set[int]:
@@ -325,6 +337,16 @@ def _marker(part: Any) -> Any:
         return part
     content = part.content if isinstance(part.content, str) else str(part.content)
     return replace(part, content=f"[result dropped: {len(content):,} characters]")
+
+
+def _shortened(part: Any, share: float) -> Any:
+    """A result with its beginning and its end only, which say the most."""
+    if not isinstance(part, ToolResult):
+        return part
+    content = part.content if isinstance(part.content, str) else shown_json(part.content)
+    half = int(len(content) * share * 0.9) // 2
+    end = len(content) - half
+    return replace(part, content=f"{content[:half]}\n[… {end - half:,} characters left out …]\n{content[end:]}")
 
 
 def _digests(turns: Sequence[Turn]) -> Iterator[bytes]:

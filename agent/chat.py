@@ -12,8 +12,7 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.language_models import LanguageModelInput, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
@@ -24,12 +23,12 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from gemmagraph.backends.base import Transport
 from gemmagraph.budget import IMAGE_TOKENS, Budget, Overflow
-from gemmagraph.convert import Conversation, ai_message, messages_of
+from gemmagraph.convert import Conversation, ai_message, message_chunk, messages_of
 from gemmagraph.errors import AgentError, BadRequest
 from gemmagraph.events import Rerouted, TextDelta, ThoughtDelta
 from gemmagraph.fallback import Model, Route
 from gemmagraph.model import Gemma
-from gemmagraph.openai_forms import answer_of, answered, choice_of
+from gemmagraph.openai_forms import answer_of, answered, choice_of, function_of
 from gemmagraph.patience import patiently
 from gemmagraph.prompts.messages import Image, Reply, ToolSpec
 from gemmagraph.prompts.prompt import Transcript, images_of
@@ -37,6 +36,15 @@ from gemmagraph.prompts.tokens import estimate
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.tools import run_sync
 
+_NO_OPTIONS: Final = frozenset(
+    {
+        *("model", "tools", "tool_choice", "response_format", "ls_structured_output_format"),
+        *("strict", "parallel_tool_calls", "stream", "stream_usage", "stream_options"),
+    }
+)
+"""What a call may be given that is read elsewhere, or that says what is done anyway: arguments are always checked,
+replies always stream and are always counted."""
+_BESIDE_GEMMA: Final = frozenset({"gemma", "timeout", "max_retries", "stop", "streaming"})
 _MOST_TOOLSETS: Final = 16
 """Sets of tools whose declarations are kept."""
 _MOST_OTHERS: Final = 8
@@ -60,7 +68,7 @@ class ChatGemma(BaseChatModel):
     model_config = ConfigDict(arbitrary_types_allowed=True, populate_by_name=True, extra="forbid")
 
     model: str = Field(default="ollama:gemma3:4b", alias="model_name")
-    base_url: str | None = None
+    base_url: str | None = Field(default=None, repr=False)
     api_key: SecretStr | None = None
     notation: str | None = None
     context: int | None = None
@@ -84,6 +92,11 @@ class ChatGemma(BaseChatModel):
     _toolsets: dict[str, Toolset] = PrivateAttr(default_factory=dict)
 
     def model_post_init(self, context: Any, /) -> None:
+        others = self.model_fields_set - _BESIDE_GEMMA - BaseChatModel.model_fields.keys()
+        if self.gemma is not None and others:
+            raise AgentError(
+                f"{', '.join(sorted(others))} cannot be said beside gemma=.", hint="Say it where the Gemma is made."
+            )
         self._asked = self.gemma or self._made(self.model)
 
     def _made(self, model: str) -> Gemma:
@@ -123,13 +136,36 @@ class ChatGemma(BaseChatModel):
             self._others[full] = self._made(full)
         return self._others[full]
 
+    def _tuned(self, gemma: Model, kwargs: Mapping[str, Any]) -> Model:
+        """The model with the options that were given for one call.
+
+        Raises:
+            AgentError: it is a route to several, each with options of its own.
+        """
+        changed = {name: value for name, value in kwargs.items() if name not in _NO_OPTIONS and value is not None}
+        if not changed:
+            return gemma
+        if not isinstance(gemma, Gemma):
+            raise AgentError(
+                f"A call to {gemma.name} has no options of its own ({', '.join(changed)}).",
+                hint="Give them to the Gemmas that it is made of.",
+            )
+        return gemma.tuned(**changed)
+
     @property
     def _llm_type(self) -> str:
         return "gemmagraph"
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
-        return {"model": self._asked.name, "notation": self._asked.notation.name}
+        settled = ("sampling", "max_tokens", "context", "thinking", "transport")
+        gemma = self._asked
+        return {
+            "model": gemma.name,
+            "notation": gemma.notation.name,
+            "stop": self.stop,
+            **{name: getattr(gemma, name) for name in settled if hasattr(gemma, name)},
+        }
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
@@ -303,7 +339,7 @@ class ChatGemma(BaseChatModel):
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
         async with aclosing(self._said(messages, stop, kwargs)) as pieces:
             async for piece in pieces:
-                chunk = ChatGenerationChunk(message=_chunk(piece))
+                chunk = ChatGenerationChunk(message=message_chunk(piece))
                 if run_manager is not None:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
@@ -312,7 +348,7 @@ class ChatGemma(BaseChatModel):
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[TextDelta | ThoughtDelta | AIMessage, None]:
         """Pieces of text and thought as they come, and last the whole message."""
-        gemma = self._model_for(kwargs.get("model"))
+        gemma = self._tuned(self._model_for(kwargs.get("model")), kwargs)
         reply = patiently(
             lambda: self._once(gemma, messages, stop, kwargs),
             name=gemma.name,
@@ -356,32 +392,9 @@ class ChatGemma(BaseChatModel):
         key = json.dumps([tools, answer and [answer.name, answer.description, answer.parameters]], sort_keys=True)
         found = self._toolsets.get(key)
         if found is None:
-            specs = [tool["function"] for tool in tools]
-            declared = [
-                ToolSpec(spec["name"], spec.get("description", ""), spec.get("parameters", {})) for spec in specs
-            ]
+            declared = [function_of(tool) for tool in tools]
             found = Toolset([*declared, *([answer] if answer else [])])
             while len(self._toolsets) >= _MOST_TOOLSETS:
                 self._toolsets.pop(next(iter(self._toolsets)))
             self._toolsets[key] = found
         return found
-
-
-def _chunk(piece: TextDelta | ThoughtDelta | AIMessage) -> AIMessageChunk:
-    if isinstance(piece, TextDelta):
-        return AIMessageChunk(content=piece.text)
-    if isinstance(piece, ThoughtDelta):
-        return AIMessageChunk(content="", additional_kwargs={"reasoning_content": piece.text})
-    calls = [
-        tool_call_chunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=index)
-        for index, call in enumerate(piece.tool_calls)
-    ]
-    return AIMessageChunk(
-        content="",
-        id=piece.id,
-        tool_call_chunks=calls,
-        invalid_tool_calls=piece.invalid_tool_calls,
-        usage_metadata=piece.usage_metadata,
-        response_metadata=piece.response_metadata,
-        chunk_position="last",
-    )

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from langchain_core.messages import (
     AIMessage,
+    AIMessageChunk,
     AnyMessage,
     BaseMessage,
     HumanMessage,
@@ -19,8 +20,10 @@ from langchain_core.messages import (
     UsageMetadata,
     convert_to_messages,
 )
+from langchain_core.messages.tool import tool_call_chunk
 
 from gemmagraph.errors import AgentError
+from gemmagraph.events import TextDelta, ThoughtDelta
 from gemmagraph.pictures import image_in
 from gemmagraph.prompts.messages import JSON, Image, Part, Reply, Text, Thought, ToolCall, ToolResult, Turn, Usage
 from gemmagraph.prompts.prompt import PromptWriter
@@ -72,6 +75,27 @@ def ai_message(reply: Reply, writer: PromptWriter) -> AIMessage:
 def _usage_metadata(usage: Usage) -> UsageMetadata:
     read, written = usage.input_tokens, usage.output_tokens
     return {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
+
+
+def message_chunk(piece: TextDelta | ThoughtDelta | AIMessage) -> AIMessageChunk:
+    """A piece of a reply, or the whole of it as the last, as LangChain streams it: the text is in pieces only."""
+    if isinstance(piece, TextDelta):
+        return AIMessageChunk(content=piece.text)
+    if isinstance(piece, ThoughtDelta):
+        return AIMessageChunk(content="", additional_kwargs={_THOUGHTS: piece.text})
+    calls = [
+        tool_call_chunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=index)
+        for index, call in enumerate(piece.tool_calls)
+    ]
+    return AIMessageChunk(
+        content="",
+        id=piece.id,
+        tool_call_chunks=calls,
+        invalid_tool_calls=piece.invalid_tool_calls,
+        usage_metadata=piece.usage_metadata,
+        response_metadata=piece.response_metadata,
+        chunk_position="last",
+    )
 
 
 def tool_message(call_id: str, name: str, content: JSON, is_error: bool = False) -> ToolMessage:

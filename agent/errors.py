@@ -20,6 +20,7 @@ GemmagraphError                  what happened, and a hint what to do        gem
 """
 
 from gemmagraph.prompts.errors import GemmagraphError, InvalidArguments, NotationError
+from gemmagraph.prompts.messages import Usage
 from gemmagraph.tools.errors import ToolDefinitionError, ToolError
 
 __all__ = [
@@ -50,6 +51,9 @@ class AgentError(GemmagraphError):
 
 class BackendError(GemmagraphError):
     """A model server or engine did not do what was asked. Read by the operator."""
+
+    usage: Usage | None = None
+    """The tokens that a reply cost which was of no use, where the server has counted them."""
 
 
 class BackendUnavailable(BackendError):

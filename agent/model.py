@@ -109,6 +109,9 @@ class Gemma:
         self.family = _family(self.backend, getattr(self.backend, "model", self.model))
         self.notation: Notation = notation_for(notation, self.family, self.backend, transport)
         self.transport: Transport = transport or transport_for(self.notation, self.family, self.backend)
+        for name, value in (("context", context), ("max_tokens", max_tokens)):
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise AgentError(f"{name} is {value!r}.", hint="Say a whole number of tokens, 1 or more.")
         self.context = context or min(self.family.context, DEFAULT_CONTEXT)
         self.max_tokens = max_tokens or min(DEFAULT_MAX_TOKENS, self.context // 2)
         self.thinking = thinking
@@ -131,7 +134,7 @@ class Gemma:
             context=self.context if context or self.backend.name not in _NAMELESS else sys.maxsize,
             reserved=self.max_tokens,
             image=IMAGE_TOKENS[self.family.turn_format],
-            summarizer=told_by(self.stream, self.context - self.max_tokens),
+            summarizer=told_by(self.stream, lambda: self.window.room),
             settled=None if context else self._settled_window,
         )
 
@@ -215,16 +218,18 @@ class Gemma:
 
     async def _by_server(self, asked: _Asked) -> AsyncGenerator[ModelEvent, None]:
         """Has the server declare the tools and read the calls, and does it ourselves where it cannot."""
+        spent = Usage()
         if self._takes_tools and (asked.tool_choice == "auto" or "tool_choice" in await self._able()):
             try:
                 async with aclosing(self._by_us(asked)) as events:
                     async for event in events:
                         yield event
                 return
-            except (EmptyReply, BadRequest) as exc:
+            except (EmptyReply, ChoiceIgnored, BadRequest) as exc:
                 self._takes_tools = _TAKES_NO_TOOLS not in exc.message
                 if self._takes_tools and isinstance(exc, BadRequest):
                     raise
+                spent += exc.usage or Usage()
                 yield Reasked(f"{exc.message} It is asked again with the tools in its prompt.", 1)
         # Raw text is in another notation than that which is asked for here, and what comes is in another than the
         # conversation's.
@@ -238,7 +243,18 @@ class Gemma:
         )
         async with aclosing(stream) as events:
             async for event in events:
-                yield replace(event, repaired=True) if isinstance(event, Reply) else event
+                if isinstance(event, Reply):
+                    event = replace(event, repaired=True, usage=event.usage and spent + event.usage)
+                yield event
+
+    def tuned(self, *, max_tokens: int | None = None, thinking: bool | None = None, **sampling: Any) -> Gemma:
+        """The same model on the same connections, with other options; what is not given stays as it is."""
+        twin = copy(self)
+        twin._prompted, twin._writer = None, None
+        twin.sampling = self.sampling | sampling
+        twin.max_tokens = max_tokens or self.max_tokens
+        twin.thinking = self.thinking if thinking is None else thinking
+        return twin
 
     def in_prompt(self) -> Gemma:
         """The same model with the tools in its prompt, for what its server cannot do with tools."""
@@ -274,11 +290,13 @@ class Gemma:
             if not fault:
                 yield reply if attempt == 1 else replace(reply, usage=usage)
                 return
+            is_broken = not reply.bad_calls and wanted.broken(reply, writer)
+            if self.transport == "tools" and (is_broken or not reply.raw.strip()):
+                raise _lost(self.name, reply, usage)
             if reply.calls or reply.bad_calls or reply.text:
                 unusable = reply
-            elif empty or self.transport == "tools":
-                often = ", twice" if empty else ""
-                raise EmptyReply(f"{self.name} answered with nothing at all{often}.", hint=_OTHER_WORDS)
+            elif empty:
+                raise EmptyReply(f"{self.name} answered with nothing at all, twice.", hint=_OTHER_WORDS)
             empty |= not reply.raw.strip()
             if attempt <= MAX_REASKS:
                 yield Reasked(fault, attempt)
@@ -320,6 +338,16 @@ class Gemma:
     async def close(self) -> None:
         """Ends the backend's connections."""
         await self.backend.close()
+
+
+def _lost(name: str, reply: Reply, usage: Usage) -> BackendError:
+    """Why a server that reads calls itself is of no use for this reply."""
+    if reply.raw.strip():
+        error: BackendError = ChoiceIgnored(f"{name} did not keep to tool_choice.", hint=_HOLD_IT)
+    else:
+        error = EmptyReply(f"{name} answered with nothing at all.", hint=_OTHER_WORDS)
+    error.usage = usage
+    return error
 
 
 def _held_to(request: Request) -> HeldTo:

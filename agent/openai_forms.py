@@ -61,3 +61,15 @@ def answered(reply: Reply, answer: ToolSpec) -> Reply:
         return reply
     text = reply.text if others else json.dumps(dict(given[-1].arguments), ensure_ascii=False)
     return replace(reply, text=text, calls=others, repaired=True)
+
+
+def function_of(tool: Mapping[str, Any]) -> ToolSpec:
+    """A tool in OpenAI's form.
+
+    Raises:
+        AgentError: it is no function.
+    """
+    spec = tool.get("function")
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("name"), str):
+        raise AgentError(f"{str(tool)[:80]} is no function.", hint="Bind functions: no server runs tools of its own.")
+    return ToolSpec(spec["name"], spec.get("description") or "", spec.get("parameters") or {})

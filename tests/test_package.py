@@ -21,7 +21,7 @@ import importlib, pathlib, pkgutil, sys
 import gemmagraph
 
 for found in pkgutil.walk_packages(gemmagraph.__path__, "gemmagraph."):
-    if not found.name.endswith(("__main__", "pytest_plugin")):  # which only pytest loads
+    if not found.name.endswith(("__main__", "pytest_plugin", "conformance", "asking")):  # which are for pytest
         importlib.import_module(found.name)
 
 

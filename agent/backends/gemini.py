@@ -107,6 +107,8 @@ class GeminiBackend:
                 except (EmptyReply, TruncatedReply) as exc:
                     by_tools = request.transport == "tools" and isinstance(exc, EmptyReply)
                     if last_try or reply.begun or reply.stop == "length" or by_tools:
+                        if isinstance(exc, EmptyReply):
+                            exc.usage = spent + (reply.usage or Usage())
                         raise
                 except ModelNotFound as exc:
                     raise await self._missing(request.model) from exc

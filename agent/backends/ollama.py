@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gemmagraph.backends.base import Chunk, ModelInfo, Request, Transport
+from gemmagraph.backends.closing import end, shielded
 from gemmagraph.backends.http import Answer, Bounds, Http, Waiting, translated
 from gemmagraph.backends.ollama_models import Facts, Running, facts_of, partly_on_gpu, running
 from gemmagraph.backends.ollama_pull import SILENCE, Progress, pulled
@@ -175,8 +176,10 @@ class OllamaBackend:
                     async for chunk in chunks:
                         yield chunk
                 return
-            except (EmptyReply, TruncatedReply):
+            except (EmptyReply, TruncatedReply) as exc:
                 if last_try or not reply.worth_another_try:
+                    if isinstance(exc, EmptyReply):
+                        exc.usage = spent + (reply.usage or Usage())
                     raise
             except ModelNotFound as exc:
                 raise await self._missing(request.model) from exc
@@ -286,11 +289,20 @@ class OllamaBackend:
         comes now and then, how long it takes."""
         bounds = self._http.bounds
         patience = min(bounds.question, bounds.first_byte)
-        try:
-            async with asyncio.timeout(patience), self._client(patience, bounds.line) as client:
+
+        async def answered() -> T:
+            async with self._client(patience, bounds.line) as client:
                 return await question(client)
-        except TimeoutError as exc:
-            raise BackendTimeout(f"{self.label}: no answer came within {patience:g} s.", hint=SLOW) from exc
+
+        # A task, because httpx lets go of its connection when it is cancelled again while it closes it.
+        asking = asyncio.ensure_future(answered())
+        try:
+            await asyncio.wait({asking}, timeout=patience)
+            if not asking.done():
+                raise BackendTimeout(f"{self.label}: no answer came within {patience:g} s.", hint=SLOW)
+            return asking.result()
+        finally:
+            await shielded(end(asking))
 
     @asynccontextmanager
     async def _client(self, patience: float, most: int | None = None) -> AsyncGenerator[ollama.AsyncClient, None]:

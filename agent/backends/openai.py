@@ -190,6 +190,8 @@ class OpenAIBackend:
             except (EmptyReply, TruncatedReply) as exc:
                 is_lost = isinstance(exc, EmptyReply) and request.transport == "tools"
                 if last_try or is_lost or reply.letters or reply.stop == "length":
+                    if isinstance(exc, EmptyReply):
+                        exc.usage = spent + (reply.usage or Usage())
                     raise
             except ModelNotFound as exc:
                 raise missing(request.model, server.models, self._place) from exc

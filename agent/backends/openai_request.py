@@ -76,7 +76,11 @@ def written(request: Request, server: Server, label: str) -> Written:
         body["stop"] = list(request.stop)
     shape: Shape = "chat" if not is_whole else "llama" if kind is LLAMA_CPP else "completion"
     if request.max_tokens is not None:
-        body["n_predict" if shape == "llama" else "max_tokens"] = request.max_tokens
+        model = server.model(request.model)
+        window = model.window if model is not None else None
+        # Some refuse a request whose reply would leave no room for its prompt.
+        most = min(request.max_tokens, window // 2) if window else request.max_tokens
+        body["n_predict" if shape == "llama" else "max_tokens"] = most
     if request.messages is not None:
         body["messages"] = chat_messages(request.messages)
     elif request.prompt is None:

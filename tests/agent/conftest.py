@@ -1,8 +1,10 @@
 """For tests of what lives in `agent/`: asking a backend and hearing all it says."""
 
 import asyncio
+import gc
 import signal
 import sys
+import warnings
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +49,16 @@ async def hear_all(backend: Backend, **changes) -> Heard:
     }
     async with aclosing(backend.stream(Request(**asked | changes))) as chunks:
         return Heard([chunk async for chunk in chunks])
+
+
+@pytest.fixture
+def swept():
+    """What tests before left to the garbage collector is none of this one's; what it leaves is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
+    yield
+    gc.collect()  # a socket or task left over is a warning, and so an error
 
 
 @pytest.fixture

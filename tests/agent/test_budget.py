@@ -6,13 +6,13 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from gemmagraph import Agent, Gemma
+from gemmagraph import Agent, Gemma, tool
 from gemmagraph.backends.base import ModelInfo, Request
 from gemmagraph.backends.scripted import ScriptedBackend, Step, shown
 from gemmagraph.budget import IMAGE_TOKENS, Budget, Fitted, Window, told_by
@@ -193,9 +193,8 @@ def test_a_conversation_that_was_changed_is_looked_at_anew() -> None:
         ([said("system", words(2000)), said("user", "Hi")], TOOLS),
         ([SYSTEM, said("user", "Hi")], Toolset([ToolSpec("big", words(2000))])),
         ([], Toolset([ToolSpec("big", words(2000))])),
-        (talk(5, *question(1, result=2000)[:3]), TOOLS),
     ],
-    ids=["question", "system text", "tools", "nothing said", "newest result"],
+    ids=["question", "system text", "tools", "nothing said"],
 )
 def test_what_cannot_fit_is_an_error_with_the_numbers(turns: list[Turn], tools: Toolset) -> None:
     kept = window()
@@ -272,7 +271,7 @@ def test_nothing_is_left_out_without_a_word_when_nobody_could_tell_it() -> None:
 def test_the_model_tells_in_short_in_pieces_that_fit() -> None:
     backend = ScriptedBackend([lambda request: f"Note {len(backend.requests)}."] * 40)
     gemma = Gemma(backend)
-    kept = window(Budget("summarize"), summarizer=told_by(gemma.stream, 400))
+    kept = window(Budget("summarize"), summarizer=told_by(gemma.stream, lambda: 400))
     fitted = fit(kept, talk(30))
     count = len(backend.requests)
     assert count > 1
@@ -477,3 +476,34 @@ def test_a_context_that_was_named_counts_whatever_the_server_has() -> None:
 
     with pytest.raises(ContextOverflow, match="4,096"):
         Agent(Gemma(Hosted(["ok"], model="gemma3:4b"), context=4_096)).run("word " * 20_000)
+
+
+def test_the_newest_results_are_cut_where_nothing_else_is_left_to_do() -> None:
+    @tool(read_only=True)
+    def log() -> str:
+        """The log."""
+        return "\n".join(f"2026-11-21 10:41:{second:02} worker {second} waits" for second in range(600))[:8_000]
+
+    backend = ScriptedBackend(["FUNCTION_CALL: log()\nFUNCTION_CALL: log(a=1)", "A deadlock."], model="gemma3:4b")
+    agent = Agent(Gemma(backend, context=4_096), [log])
+    events = asyncio.run(collected(agent.stream("what is wrong?")))
+    (dropped,) = [event for event in events if isinstance(event, ContextDropped)]
+    assert (dropped.what, dropped.count) == ("results", 1)
+    assert events[-1].result.text == "A deadlock."
+    assert len(events[-1].result.messages[2].content) > 7_000, "the conversation keeps all of it"
+    sent = str(backend.requests[1].messages or backend.requests[1].prompt)
+    assert "characters left out …]" in sent
+    assert "worker 0 waits" in sent
+
+
+def test_a_question_that_does_not_fit_is_no_part_of_the_conversation() -> None:
+    agent = Agent(Gemma(ScriptedBackend(["Hi.", "Fine."], model="gemma3:4b"), context=2_048))
+    assert agent.run("hello", thread="t").text == "Hi."
+    with pytest.raises(ContextOverflow):
+        agent.run("word " * 20_000, thread="t")
+    assert len(agent.history("t")) == 2
+    assert agent.run("how are you?", thread="t").text == "Fine."
+
+
+async def collected(stream: AsyncGenerator[Event, None]) -> list[Event]:
+    return [event async for event in stream]

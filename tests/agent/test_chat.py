@@ -356,6 +356,25 @@ def test_one_call_can_go_to_another_model_of_the_server(ollama):
     assert {request["options"]["num_predict"] for request in chats} == {9}
 
 
+def test_one_call_can_have_options_of_its_own(ollama):
+    ollama.plays("Hello.", "Hi.", "Hey.")
+    model = ChatGemma(model="ollama:gemma3:4b", base_url=ollama.url, max_tokens=9, temperature=0.5)
+    model.bind(temperature=0, seed=7, max_tokens=20).invoke("Hi")
+    model.invoke("Hi", top_p=0.9)
+    first, second = (request["body"]["options"] for request in ollama.seen()["requests"])
+    assert (first["temperature"], first["seed"], first["num_predict"], "top_p" in first) == (0, 7, 20, False)
+    assert (second["temperature"], second["top_p"], second["num_predict"], "seed" in second) == (0.5, 0.9, 9, False)
+    with pytest.raises(BadRequest, match=r"no option 'temprature'.*Did you mean 'temperature'"):
+        model.invoke("Hi", temprature=0)
+    assert model.invoke("Hi", parallel_tool_calls=False, strict=True).text == "Hey."
+
+
+def test_one_call_to_several_models_has_no_options_of_its_own():
+    route = Fallback([Gemma(ScriptedBackend(["a"])), Gemma(ScriptedBackend(["b"]))])
+    with pytest.raises(AgentError, match="no options of its own"):
+        ChatGemma(gemma=route).invoke("Hi", temperature=0)
+
+
 def test_one_call_of_a_model_that_was_made_elsewhere_cannot_go_to_another():
     with pytest.raises(AgentError, match="model='gemma3:1b' is for"):
         chat().invoke("Hi", model="gemma3:1b")

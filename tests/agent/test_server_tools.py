@@ -246,3 +246,18 @@ def test_a_call_keeps_its_own_id_in_the_conversation():
     messages = agent(server).run("?").messages
     assert messages[1].tool_calls[0]["id"] == messages[2].tool_call_id == f"{messages[1].id}-0"
     assert isinstance(server.requests[1].turns[1].parts[0], ToolCall)
+
+
+def test_the_tokens_of_a_lost_turn_count():
+    lost = EmptyReply("nothing")
+    lost.usage = Usage(100, 7)
+    result = agent(Server(lost, "done")).run("?")
+    assert (result.text, result.usage) == ("done", Usage(110, 12))
+    assert agent(Server("", "done")).run("?").usage == Usage(20, 10)
+
+
+def test_a_server_that_does_not_keep_to_its_own_field_is_left_for_the_prompt():
+    server = Server("I would rather talk.", '{"name": "disk", "arguments": {"path": "/a"}}')
+    server.constraints = frozenset({"tool_choice", "schema"})
+    assert held(server, "disk") == ["tool_choice", "schema"]
+    assert transports(server) == ["tools", "chat"]
