@@ -32,7 +32,7 @@ lint: setup
 # With a torch of 5 GB, unless one without CUDA is there already.
 transformers: setup
 	@.venv/bin/python -m pip install --quiet -e ".[dev,transformers]" --config-settings editable_mode=strict
-	@.venv/bin/python -m pytest -n auto tests/agent/test_transformers.py
+	@.venv/bin/python -m pytest -n auto -m '' tests/agent/test_transformers.py tests/agent/test_matrix.py
 
 bench: setup benchmarks/.venv/pyvenv.cfg
 	benchmarks/.venv/bin/python benchmarks/run.py

@@ -37,6 +37,8 @@ nobody sets `max_soft_tokens`."""
 
 _NEAR: Final = 0.75
 """Share of the room from which on it is worth asking the backend how much it is."""
+_SMALLEST: Final = 1_024
+"""Tokens of a prompt that fits any window."""
 _WORTH: Final = 12
 """Tokens that have to be won by putting a marker in the place of a result."""
 _IN_SHORT: Final = 0.15
@@ -98,8 +100,8 @@ class Window:
         reserved: tokens of it that the reply may take; at most half are kept for it.
         image: tokens of a picture.
         summarizer: tells turns in short, if the budget has nobody for that.
-        settled: asks the server for the tokens of its window, if it is not for us to say. It is asked when what was
-            assumed is full, and not before.
+        settled: asks the server for the tokens of its window, if it is not for us to say: 0 if it has settled none,
+            None if it cannot be asked now. It is asked when a small one would be full, and not before.
     """
 
     def __init__(
@@ -139,11 +141,13 @@ class Window:
             BackendError: the model could not tell it in short.
         """
         ledger = self._ledger(turns, transcript)
+        if self._settled is not None and not ledger.surely_below(_SMALLEST):
+            window = await self._settled()
+            if window is not None:
+                self._settled = None
+                self._measure(window or self.context)
         if ledger.surely_below(self.room):
             return Fitted(turns)
-        if self._settled is not None:
-            window, self._settled = await self._settled(), None
-            self._measure(window or self.context)
         ledger.measure()
         if ledger.total > _NEAR * self.room and self.counter.asks:
             await ledger.ask()

@@ -36,14 +36,11 @@ from gemmagraph.prompts.tokens import estimate
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.tools import run_sync
 
-_NO_OPTIONS: Final = frozenset(
-    {
-        *("model", "tools", "tool_choice", "response_format", "ls_structured_output_format"),
-        *("strict", "parallel_tool_calls", "stream", "stream_usage", "stream_options"),
-    }
-)
-"""What a call may be given that is read elsewhere, or that says what is done anyway: arguments are always checked,
-replies always stream and are always counted."""
+_NO_OPTIONS: Final = {
+    *("model", "tools", "tool_choice", "response_format", "ls_structured_output_format", "strict"),
+    *("parallel_tool_calls", "stream", "stream_usage", "stream_options"),
+}
+"""What a call may be given that is no option: it is read elsewhere, or done anyway."""
 _BESIDE_GEMMA: Final = frozenset({"gemma", "timeout", "max_retries", "stop", "streaming"})
 _MOST_TOOLSETS: Final = 16
 """Sets of tools whose declarations are kept."""
@@ -371,15 +368,18 @@ class ChatGemma(BaseChatModel):
             choice = {"auto": "required", "none": answer.name}.get(choice, choice)
         ends = tuple(stop or self.stop or ())
         name = gemma.model
+        held = answer is not None or choice != "auto" or gemma.takes_back
         async with aclosing(gemma.stream(turns, tools, tool_choice=choice, stop=ends)) as events:
             async for event in events:
-                if isinstance(event, ThoughtDelta) or (isinstance(event, TextDelta) and answer is None):
+                if isinstance(event, ThoughtDelta) or (isinstance(event, TextDelta) and not held):
                     yield event
                 elif isinstance(event, Rerouted):
                     name = event.answers
                 elif isinstance(event, Reply):
                     reply = event if answer is None else answered(event, answer)
-                    if answer is not None and reply.text:
+                    if kwargs.get("parallel_tool_calls") is False and len(reply.calls) > 1:
+                        reply = replace(reply, calls=reply.calls[:1], repaired=True)
+                    if held and reply.text:  # LangChain adds piece to piece: none can be taken back
                         yield TextDelta(reply.text)
                     message = ai_message(reply, writer)
                     message.response_metadata.update(

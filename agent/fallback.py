@@ -119,6 +119,11 @@ class Route(ABC):
         return self.models[0].notation
 
     @property
+    def takes_back(self) -> bool:
+        """Whether another model may answer after text of one was shown."""
+        return any(model.takes_back for model in self.models)
+
+    @property
     def sees(self) -> bool:
         """Whether all of them can be shown pictures."""
         return all(model.sees for model in self.models)
@@ -251,6 +256,8 @@ class Escalate(Route):
     """
 
     _between = ", backed by "
+
+    takes_back = True
 
     def __init__(
         self, local: Model | str, remote: Model | str, *, when: Callable[[Reply], bool | str] | None = None

@@ -145,6 +145,9 @@ class Gemma:
             return self.backend.label
         return f"{self.model} on {self.backend.label}"
 
+    takes_back: Final = False
+    """Whether another model may answer after text of this one was shown."""
+
     @property
     def sees(self) -> bool:
         """Whether it can be shown pictures."""
@@ -153,15 +156,16 @@ class Gemma:
 
     def writer(self, tools: Toolset) -> PromptWriter:
         """What writes prompts for these tools; kept, so that declarations are written once."""
-        if self._writer is None or self._writer.tools is not tools:
-            self._writer = PromptWriter(
+        writer = self._writer  # another thread may put one for other tools there meanwhile
+        if writer is None or writer.tools is not tools:
+            self._writer = writer = PromptWriter(
                 turn_format(self.family.turn_format),
                 self.notation,
                 tools,
                 thinking=bool(self.thinking) and self.family.thinks,
                 empty_thought=self.family.empty_thought,
             )
-        return self._writer
+        return writer
 
     def request(self, transcript: Transcript, turns: Sequence[Turn], stop: Sequence[str] = ()) -> Request:
         """The request that asks for the next turn of the conversation; `stop` are texts that end it beside those of
@@ -302,7 +306,11 @@ class Gemma:
                 yield Reasked(fault, attempt)
                 turns = [*turns, *_complaint(reply, fault, self.transport)]
         if wanted.broken(unusable, writer):
-            raise ChoiceIgnored(f"{self.name} did not keep to tool_choice={asked.tool_choice!r}.", hint=_HOLD_IT)
+            cut = unusable.stop == "length"
+            raise ChoiceIgnored(
+                f"{self.name} did not keep to tool_choice={asked.tool_choice!r}{': it was cut' if cut else ''}.",
+                hint="Allow it more tokens (max_tokens=)." if cut else _HOLD_IT,
+            )
         yield replace(unusable, usage=usage)
 
     async def _request(self, asked: _Asked, turns: Sequence[Turn], wanted: Wish, attempt: int) -> Request:
@@ -324,8 +332,9 @@ class Gemma:
         return facts.constraints if facts else frozenset()
 
     async def _settled_window(self) -> int | None:
+        """The tokens of the server's window, 0 if it has settled none; None as long as it cannot be asked."""
         facts = await self._facts()
-        return facts.window if facts else None
+        return None if facts is None else facts.window or 0
 
     async def _facts(self) -> ModelInfo | None:
         """What the server says of the model, asked once; None as long as it cannot be asked: what is wrong shows when

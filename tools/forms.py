@@ -40,9 +40,8 @@ def form_of(kind: Any) -> Form:
     from pydantic import PydanticUserError, TypeAdapter
     from pydantic.errors import PydanticSchemaGenerationError
 
-    if hasattr(kind, "model_validate_json"):
-        schema = model_schema(kind)
-        return Form(kind.__name__, schema.pop("description", ""), schema, _reads(kind.model_validate_json))
+    if hasattr(kind, "model_validate_json") and not getattr(kind, "__pydantic_root_model__", False):
+        return form_of_model(kind)
     name = getattr(kind, "__name__", str(kind))
     try:
         adapter = TypeAdapter(kind)
@@ -56,6 +55,16 @@ def form_of(kind: Any) -> Form:
     if _is_object(schema):
         return Form(name, schema.pop("description", ""), {"additionalProperties": False, **schema}, read)
     return Form(name, "", _wrapped(schema), lambda values: read(values[ONLY_FIELD]))
+
+
+def form_of_model(model: Any) -> Form:
+    """The form for values of a pydantic class.
+
+    Raises:
+        ToolDefinitionError: they are no objects.
+    """
+    schema = model_schema(model)
+    return Form(model.__name__, schema.pop("description", ""), schema, _reads(model.model_validate_json))
 
 
 def _of_schema(schema: Mapping[str, JSON]) -> Form:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gemmagraph.prompts.messages import JSON, ToolSpec
 from gemmagraph.tools.errors import ToolDefinitionError
-from gemmagraph.tools.forms import form_of
+from gemmagraph.tools.forms import form_of_model
 from gemmagraph.tools.signature import spelled
 from gemmagraph.tools.tool import Tool, tool
 
@@ -75,7 +75,7 @@ def _from_langchain(base: BaseTool) -> Tool:
 
 
 def _from_model(model: type[BaseModel]) -> Tool:
-    form = form_of(model)
+    form = form_of_model(model)
 
     def fill_in(**values: JSON) -> object:
         return form.value(values)

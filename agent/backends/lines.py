@@ -40,7 +40,9 @@ class Lines:
             *whole, self._rest = self._rest.split(b"\n")
             lines = [bytes(line) + b"\n" for line in whole]
         if len(self._rest) > self._ceiling or any(len(line) - 1 > self._ceiling for line in lines):
-            raise ServerError(f"{self._label} sent a line of more than {self._ceiling:,} bytes.")
+            raise ServerError(
+                f"{self._label} sent a line of more than {self._ceiling:,} bytes.", hint="Check the address."
+            )
         return lines
 
     def end(self) -> bytes:

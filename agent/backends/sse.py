@@ -95,4 +95,6 @@ class Events:
         return said
 
     def _too_long(self) -> ServerError:
-        return ServerError(f"{self._label} sent an event of more than {self._ceiling:,} bytes.")
+        return ServerError(
+            f"{self._label} sent an event of more than {self._ceiling:,} bytes.", hint="Check the address."
+        )

@@ -26,7 +26,7 @@ from gemmagraph.errors import (
     TruncatedReply,
     Unauthorized,
 )
-from gemmagraph.fallback import Fallback
+from gemmagraph.fallback import Escalate, Fallback
 from gemmagraph.prompts.messages import Usage
 from gemmagraph.prompts.tokens import estimate
 
@@ -461,3 +461,52 @@ def test_ids_are_those_of_a_function_of_ones_own():
 def test_the_profile_says_whether_it_sees():
     assert ChatGemma(model="ollama:gemma3:4b").profile["image_inputs"]
     assert not ChatGemma(model="ollama:gemma3:4b", transport="completion").profile["image_inputs"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_text_that_was_no_answer_is_not_in_the_message(streamed):
+    """LangChain adds piece to piece, so what may be taken back is held until it is certain."""
+
+    def said(model, **more):
+        if not streamed:
+            return model.invoke("What is 1 + 2?", **more).text
+        whole = None
+        for chunk in model.stream("What is 1 + 2?", **more):
+            whole = chunk if whole is None else whole + chunk
+        return whole.text
+
+    route = Escalate(
+        Gemma(ScriptedBackend(["The answer is 5."])),
+        Gemma(ScriptedBackend(["The answer is 3."])),
+        when=lambda reply: "5" in reply.text,
+    )
+    assert said(ChatGemma(gemma=route)) == "The answer is 3."
+    forced = chat("I will add them.", "FUNCTION_CALL: add(a=1, b=2)").bind_tools([add], tool_choice="any")
+    assert said(forced) == ""
+
+
+def test_no_two_calls_at_a_time_where_that_is_asked_for():
+    both = "FUNCTION_CALL: add(a=1, b=2)\nFUNCTION_CALL: add(a=3, b=4)"
+    model = chat(both, both).bind_tools([add])
+    assert len(model.invoke("?").tool_calls) == 2
+    assert [call["args"] for call in model.invoke("?", parallel_tool_calls=False).tool_calls] == [{"a": 1, "b": 2}]
+
+
+def test_what_a_gemma_says_already_cannot_be_said_beside_it():
+    with pytest.raises(AgentError, match="temperature cannot be said beside gemma="):
+        chat("?", temperature=0.3)
+
+
+def test_a_tool_that_is_no_function_is_refused():
+    with pytest.raises(AgentError, match="is no function"):
+        chat("?").invoke("?", tools=[{"type": "web_search"}])
+    chat("Hi.").invoke("?", tools=[{"function": {"name": "f", "description": None, "parameters": None}}])
+
+
+def test_a_password_in_the_address_is_not_shown():
+    assert "secret" not in repr(ChatGemma(base_url="http://me:secret@127.0.0.1:1"))
+
+
+def test_a_cache_tells_models_with_other_options_apart():
+    plain, hot, short = (ChatGemma(**more) for more in ({}, {"temperature": 0.9}, {"max_tokens": 3}))
+    assert len({str(model._get_llm_string()) for model in (plain, hot, short)}) == 3

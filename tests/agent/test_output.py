@@ -9,7 +9,7 @@ from datetime import date
 from typing import Literal
 
 import pytest
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, RootModel, field_validator
 
 from gemmagraph import Agent, Gemma, Limits, tool
 from gemmagraph.backends.scripted import ScriptedBackend
@@ -76,6 +76,7 @@ class Point:
         (Disk, 'path="/a", percent="40"', Disk(path="/a", percent=40)),
         (Point, "x=3", Point(3)),
         (list[int], "answer=[1, 2]", [1, 2]),
+        (RootModel[list[int]], "answer=[1, 2]", RootModel[list[int]]([1, 2])),
         (int, "answer=7", 7),
         (Literal["yes", "no"], 'answer="no"', "no"),
         (date, 'answer="2026-11-21"', date(2026, 11, 21)),
