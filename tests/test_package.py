@@ -21,7 +21,8 @@ import importlib, pathlib, pkgutil, sys
 import gemmagraph
 
 for found in pkgutil.walk_packages(gemmagraph.__path__, "gemmagraph."):
-    if not found.name.endswith(("__main__", "pytest_plugin", "conformance", "asking")):  # which are for pytest
+    # The first is a program, the next are for pytest, the last is for an extra.
+    if not found.name.endswith(("__main__", "pytest_plugin", "conformance", "asking", "gemini_client")):
         importlib.import_module(found.name)
 
 

@@ -18,7 +18,16 @@ class TestUnit(Promised, ChatModelUnitTests):
 
     @property
     def init_from_env_params(self):
-        described = {"model": "gemma3:4b on Ollama at http://127.0.0.1:9", "notation": "function_call"}
+        described = {
+            "model": "gemma3:4b on Ollama at http://127.0.0.1:9",
+            "notation": "function_call",
+            "transport": "chat",
+            "context": 8192,
+            "max_tokens": 2048,
+            "sampling": {},
+            "thinking": None,
+            "stop": None,
+        }
         return {"OLLAMA_HOST": "127.0.0.1:9"}, self.chat_model_params, {"_identifying_params": described}
 
 
