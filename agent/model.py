@@ -127,15 +127,16 @@ class Gemma:
             from gemmagraph.backends.recording import recorded
 
             self.backend = recorded(self.backend, record, record_mode, api_key=api_key, base_url=base_url)
+        # What is no language model has no window, unless somebody says that it plays one.
+        has_window = bool(context) or self.backend.name not in _NAMELESS
         self.window = Window(
             overflow if isinstance(overflow, Budget) else Budget(overflow),
             Counter(self.backend, self.model),
-            # What is no language model has no window, unless somebody says that it plays one.
-            context=self.context if context or self.backend.name not in _NAMELESS else sys.maxsize,
+            context=self.context if has_window else sys.maxsize,
             reserved=self.max_tokens,
             image=IMAGE_TOKENS[self.family.turn_format],
             summarizer=told_by(self.stream, lambda: self.window.room),
-            settled=None if context else self._settled_window,
+            settled=self._settled_window if has_window and not context else None,
         )
 
     @property
