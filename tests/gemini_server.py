@@ -28,28 +28,18 @@ import base64
 import binascii
 import json
 import re
-import select
-import socket
-import threading
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from stand_in import serve
+import stand_in
+from stand_in import LONGEST, Gone, State, serve
 
-LONGEST = 30.0
-"""Seconds that anything here may take."""
 MODELS = ["gemma-3-1b-it", "gemma-3-27b-it", "gemma-4-26b-a4b-it", "gemma-4-31b-it", "gemini-3.5-flash"]
 FIELDS = {"contents", "systemInstruction", "tools", "toolConfig", "generationConfig"}
 OF_GENERATION = {
     *("temperature", "topP", "topK", "seed", "presencePenalty", "frequencyPenalty", "maxOutputTokens"),
     *("stopSequences", "responseMimeType", "responseJsonSchema", "thinkingConfig"),
 }
-
-
-class Gone(Exception):
-    """The client has left."""
 
 
 class Refused(Exception):
@@ -61,26 +51,11 @@ class Refused(Exception):
         self.code, self.body = code, {"error": {**error, "details": details} if details else error}
 
 
-@dataclass
-class State:
-    """What the server knows; guarded by `changed`."""
-
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    replies: list[dict[str, Any]] = field(default_factory=list)
-    settings: dict[str, Any] = field(default_factory=dict)
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-
-
 STATE = State()
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = LONGEST
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: standard error is pytest's."""
+class Handler(stand_in.Handler):
+    json_type = "application/json; charset=UTF-8"
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -100,7 +75,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
         if self.path == "/_control":
-            self.control(body)
+            STATE.tell(body)
+            self.answer(200, {})
             return
         STATE.asked.append(f"POST {self.path}")
         url = urlsplit(self.path)
@@ -129,14 +105,6 @@ class Handler(BaseHTTPRequestHandler):
             with STATE.changed:
                 STATE.changed.notify_all()
 
-    def control(self, asked: dict[str, Any]) -> None:
-        with STATE.changed:
-            if asked.get("reset"):
-                STATE.replies, STATE.settings, STATE.requests, STATE.asked = [], {}, [], []
-            STATE.replies.extend(asked.get("replies", ()))
-            STATE.settings.update(asked.get("settings", {}))
-        self.answer(200, {})
-
     def check_key(self) -> None:
         wanted, given = STATE.settings.get("key"), self.headers.get("x-goog-api-key")
         if not given:
@@ -151,59 +119,32 @@ class Handler(BaseHTTPRequestHandler):
             if not STATE.replies:
                 raise Refused(500, "INTERNAL", "the stand-in has no reply left")
             reply = STATE.replies.pop(0)
-        self.wait(reply.get("slow", 0))
+        self.pause(reply.get("slow", 0))
         if reply.get("drop"):
-            self.connection.shutdown(socket.SHUT_RDWR)
-            self.close_connection = True
+            self.drop()
         elif "status" in reply or "body" in reply:
             self.answer(reply.get("status", 200), reply.get("body", ""), reply.get("headers"))
         else:
             self.stream(asked, reply)
 
     def stream(self, asked: dict[str, Any], reply: dict[str, Any]) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
+        self.begin("text/event-stream")
         for frame in frames(asked, reply):
             self.event(frame)
         if "late_error" in reply:
             self.event(reply["late_error"])
         if cut := reply.get("cut"):
-            self.write(b'data: {"candidates": [{"content": {"parts": [{"te')
+            self.chunk(b'data: {"candidates": [{"content": {"parts": [{"te')
             if cut == "connection":
-                self.connection.shutdown(socket.SHUT_RDWR)
+                self.drop()
                 return
         if reply.get("hang"):
-            self.wait(LONGEST)
-        self.wfile.write(b"0\r\n\r\n")
+            self.pause(LONGEST)
+        self.end()
 
     def event(self, frame: Any) -> None:
         said = frame if isinstance(frame, str) else json.dumps(frame, ensure_ascii=False)
-        self.write(f"data: {said}\r\n\r\n".encode())  # Google ends lines so
-
-    def write(self, part: bytes) -> None:
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
-
-    def wait(self, seconds: float) -> None:
-        """Waits, unless the client leaves meanwhile.
-
-        Raises:
-            Gone: it left.
-        """
-        readable, _, _ = select.select([self.connection], [], [], seconds)
-        if readable and not self.connection.recv(1, socket.MSG_PEEK):
-            raise Gone
-
-    def answer(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
-        raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "text/html" if isinstance(body, str) else "application/json; charset=UTF-8")
-        self.send_header("Content-Length", str(len(raw)))
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(raw)
+        self.chunk(f"data: {said}\r\n\r\n".encode())  # Google ends lines so
 
 
 def frames(asked: dict[str, Any], reply: dict[str, Any]) -> list[Any]:
@@ -313,10 +254,8 @@ def count(asked: dict[str, Any]) -> int:
 
 
 def recorded(query: dict[str, list[str]]) -> dict[str, Any]:
-    ended = int(query.get("ended", ["0"])[0])
-    with STATE.changed:
-        STATE.changed.wait_for(lambda: sum(1 for each in STATE.requests if each["ended"]) >= ended, timeout=10)
-        return {"requests": STATE.requests, "asked": STATE.asked}
+    STATE.wait(query)
+    return {"requests": STATE.requests, "asked": STATE.asked}
 
 
 if __name__ == "__main__":

@@ -34,15 +34,13 @@ closed), mlx (models in that format), no_show (an old server, without /api/show)
 from __future__ import annotations
 
 import json
-import select
-import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import stand_in
 from ollama_answers import (
     FORMATS,
     MODELS,
@@ -61,26 +59,14 @@ from ollama_answers import (
     thought,
 )
 from ollama_decoded import decoded, heard, seconds
-from stand_in import serve
+from stand_in import LONGEST, Gone, serve
 
-LONGEST = 30.0
-"""Seconds that anything here may take."""
 AT_LOADING = ("num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "draft_num_predict")
 """Options with which a model is loaded; so are `num_ctx` and `shift`."""
 
 
-class Gone(Exception):
-    """The client has left."""
-
-
 @dataclass
-class State:
-    """What the server knows; guarded by `changed`."""
-
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    replies: list[dict[str, Any]] = field(default_factory=list)
-    settings: dict[str, Any] = field(default_factory=dict)
-    requests: list[dict[str, Any]] = field(default_factory=list)
+class State(stand_in.State):
     loaded: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     loads: int = 0
     at_once: int = 0
@@ -91,13 +77,9 @@ class State:
 STATE = State()
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = LONGEST
+class Handler(stand_in.Handler):
+    json_type = "application/json; charset=utf-8"
     served = 0
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: standard error is pytest's."""
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -113,11 +95,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.refused_early():
             return
         if url.path == "/":
-            self.answer(200, b"Ollama is running", "text/plain; charset=utf-8")
+            self.whole(200, b"Ollama is running", "text/plain; charset=utf-8")
         elif url.path in answers:
-            self.answer_json(200, answers[url.path]())
+            self.answer(200, answers[url.path]())
         else:
-            self.answer(404, b"404 page not found", "text/plain")
+            self.whole(404, b"404 page not found", "text/plain")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -125,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         handlers = {
             "/_control": self.control,
-            "/api/show": lambda asked: self.answer_json(200, shown(asked)),
+            "/api/show": lambda asked: self.answer(200, shown(asked)),
             "/api/pull": self.pull,
             "/api/create": self.create,
             "/api/chat": self.chat,
@@ -135,16 +117,16 @@ class Handler(BaseHTTPRequestHandler):
             del handlers["/api/show"]
         handler = handlers.get(self.path)
         if handler is None:
-            self.answer(404, b"404 page not found", "text/plain")
+            self.whole(404, b"404 page not found", "text/plain")
             return
         try:
             if not body:
                 raise Refused(400, "missing request body")
             handler(json.loads(body))
         except Refused as refused:
-            self.answer_json(refused.status, {"error": refused.error})
+            self.answer(refused.status, {"error": refused.error})
         except ValueError as exc:
-            self.answer_json(400, {"error": str(exc)})
+            self.answer(400, {"error": str(exc)})
         except (Gone, OSError):
             self.close_connection = True
 
@@ -158,20 +140,18 @@ class Handler(BaseHTTPRequestHandler):
             return True
         host = self.headers.get("Host", "").rpartition(":")[0].strip("[]")
         if host not in STATE.settings.get("hosts", ("127.0.0.1", "localhost", "::1")):
-            self.answer(403, b"", "text/plain")
+            self.whole(403, b"", "text/plain")
             return True
         return False
 
     def control(self, asked: dict[str, Any]) -> None:
-        with STATE.changed:
-            if asked.get("reset"):
-                STATE.replies, STATE.settings, STATE.requests = [], {}, []
-                STATE.loaded, STATE.loads, STATE.most_at_once = {}, 0, 0
-                forget_made()
-            STATE.replies.extend(asked.get("replies", ()))
-            STATE.settings.update(asked.get("settings", {}))
-            FORMATS.update(dict.fromkeys(STATE.settings.get("mlx", ()), "safetensors"))
-        self.answer_json(200, {})
+        def forget() -> None:
+            STATE.loaded, STATE.loads, STATE.most_at_once = {}, 0, 0
+            forget_made()
+
+        STATE.tell(asked, forget)
+        FORMATS.update(dict.fromkeys(STATE.settings.get("mlx", ()), "safetensors"))
+        self.answer(200, {})
 
     def pull(self, asked: dict[str, Any]) -> None:
         states = pulled(asked)
@@ -186,9 +166,9 @@ class Handler(BaseHTTPRequestHandler):
     def told(self, asked: dict[str, Any], states: list[dict[str, Any]]) -> None:
         """How something goes on, or only how it ended."""
         if not asked.get("stream", True):
-            self.answer_json(200, states[-1])
+            self.answer(200, states[-1])
             return
-        self.begin()
+        self.begin("application/x-ndjson")
         for state in states:
             self.line(state)
         self.end()
@@ -226,13 +206,9 @@ class Handler(BaseHTTPRequestHandler):
         entry["shown"] = decoded(asked)
         reply = self.next_reply(asked)
         if reply.get("drop"):
-            self.connection.shutdown(socket.SHUT_RDWR)
-            self.close_connection = True
+            self.drop()
         elif "status" in reply or "body" in reply:
-            body = reply.get("body", "")
-            raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-            media = "application/json" if not isinstance(body, str) else "text/html"
-            self.answer(reply.get("status", 200), raw, media, reply.get("headers"))
+            self.answer(reply.get("status", 200), reply.get("body", ""), reply.get("headers"))
         else:
             while not STATE.runner.acquire(timeout=0.01):  # one at a time; who leaves the queue is not served
                 self.pause(0.0)
@@ -276,9 +252,9 @@ class Handler(BaseHTTPRequestHandler):
         if not asked.get("stream", True):
             both = {**thought(reply, asked), **({"tool_calls": calls} if calls else {})}
             whole = frame(asked, "".join(pieces), **both)
-            self.answer_json(200, {**last_frame(asked, *counts), **whole, "done": True})
+            self.answer(200, {**last_frame(asked, *counts), **whole, "done": True})
             return
-        self.begin()
+        self.begin("application/x-ndjson")
         if thinking := thought(reply, asked):
             self.line(frame(asked, "", **thinking))
         for number, piece in enumerate(pieces):
@@ -297,50 +273,15 @@ class Handler(BaseHTTPRequestHandler):
         elif cut := reply.get("cut"):
             self.chunk(b'{"model":"gemma3:4b","message":{"role":"assistant","conte')
             if cut == "connection":
-                self.connection.shutdown(socket.SHUT_RDWR)
+                self.drop()
                 return
         elif not reply.get("no_done") and "lines" not in reply:
             self.line(last_frame(asked, *counts, **late))
         self.end()
 
-    def pause(self, seconds: float) -> None:
-        """Waits, unless the client leaves meanwhile.
-
-        Raises:
-            Gone: it left.
-        """
-        readable, _, _ = select.select([self.connection], [], [], min(seconds, LONGEST))
-        if readable and not self.connection.recv(1, socket.MSG_PEEK):
-            raise Gone
-
-    def begin(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-ndjson")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-
     def line(self, value: dict[str, Any]) -> None:
         # Ollama escapes U+2028 but not U+0085; llama.cpp neither. Nothing is escaped here: the harder case.
         self.chunk(json.dumps(value, ensure_ascii=False).encode() + b"\n")
-
-    def chunk(self, data: bytes) -> None:
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-
-    def end(self) -> None:
-        self.wfile.write(b"0\r\n\r\n")
-
-    def answer_json(self, status: int, value: Any) -> None:
-        self.answer(status, json.dumps(value).encode(), "application/json; charset=utf-8")
-
-    def answer(self, status: int, body: bytes, media: str, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", media)
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
 
 def fitted(asked: dict[str, Any], window: int, reply: dict[str, Any], entry: dict[str, Any]) -> int:
@@ -379,13 +320,8 @@ def running() -> dict[str, Any]:
 
 
 def recorded(query: dict[str, list[str]]) -> dict[str, Any]:
-    begun, ended = (int(query.get(name, ["0"])[0]) for name in ("begun", "ended"))
-    with STATE.changed:
-        STATE.changed.wait_for(
-            lambda: len(STATE.requests) >= begun and sum(1 for each in STATE.requests if each["ended"]) >= ended,
-            timeout=10,
-        )
-        return {"requests": STATE.requests, "loads": STATE.loads, "most_at_once": STATE.most_at_once}
+    STATE.wait(query)
+    return {"requests": STATE.requests, "loads": STATE.loads, "most_at_once": STATE.most_at_once}
 
 
 if __name__ == "__main__":

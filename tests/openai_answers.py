@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+import stand_in
 
 MODELS = ["gemma3:4b", "google/gemma-3-27b-it"]
 OWNERS = {
@@ -27,16 +27,7 @@ class Refused(Exception):
         self.status, self.body = status, body
 
 
-@dataclass
-class State:
-    """What the server knows; guarded by `changed`."""
-
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    replies: list[dict[str, Any]] = field(default_factory=list)
-    settings: dict[str, Any] = field(default_factory=dict)
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-
+class State(stand_in.State):
     @property
     def kind(self) -> str:
         return str(self.settings.get("kind", "plain"))

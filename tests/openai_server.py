@@ -31,30 +31,15 @@ LM Studio call them), older (LM Studio before 0.4), loading (answers until llama
 from __future__ import annotations
 
 import json
-import select
-import socket
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import stand_in
 from openai_answers import OWN_PAGES, STATE, TOKENIZED, Refused, check, check_loaded, count, error, listed, no_page
-from stand_in import serve
-
-LONGEST = 30.0
-"""Seconds that anything here may take."""
+from stand_in import LONGEST, Gone, serve
 
 
-class Gone(Exception):
-    """The client has left."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = LONGEST
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: standard error is pytest's."""
-
+class Handler(stand_in.Handler):
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         if url.path == "/_requests":
@@ -74,7 +59,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
         if self.path == "/_control":
-            self.control(body)
+            STATE.tell(body)
+            self.answer(200, {})
             return
         STATE.asked.append(f"POST {self.path}")
         entry = {"path": self.path, "headers": dict(self.headers), "body": body, "ended": ""}
@@ -101,14 +87,6 @@ class Handler(BaseHTTPRequestHandler):
             with STATE.changed:
                 STATE.changed.notify_all()
 
-    def control(self, asked: dict[str, Any]) -> None:
-        with STATE.changed:
-            if asked.get("reset"):
-                STATE.replies, STATE.settings, STATE.requests, STATE.asked = [], {}, [], []
-            STATE.replies.extend(asked.get("replies", ()))
-            STATE.settings.update(asked.get("settings", {}))
-        self.answer(200, {})
-
     def check_key(self) -> None:
         if "page" in STATE.settings:
             raise Refused(200, STATE.settings["page"])
@@ -124,8 +102,7 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refused(500, error("the stand-in has no reply left", "server_error"))
             reply = STATE.replies.pop(0)
         if reply.get("drop"):
-            self.connection.shutdown(socket.SHUT_RDWR)
-            self.close_connection = True
+            self.drop()
         elif "status" in reply or "body" in reply:
             self.answer(reply.get("status", 200), reply.get("body", ""), reply.get("headers"))
         elif asked.get("stream"):
@@ -136,24 +113,21 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {**frame(asked, "chat.completion"), "choices": [choice], "usage": usage(asked, reply)})
 
     def stream(self, asked: dict[str, Any], reply: dict[str, Any], is_chat: bool) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
+        self.begin("text/event-stream; charset=utf-8")
         for event in reply.get("events", ()):
             self.event(event, reply)
         if "events" not in reply:
             self.frames(asked, reply, is_chat)
         if cut := reply.get("cut"):
-            self.write(b'data: {"choices": [{"delta": {"conte')
+            self.chunk(b'data: {"choices": [{"delta": {"conte')
             if cut == "connection":
-                self.connection.shutdown(socket.SHUT_RDWR)
+                self.drop()
                 return
         elif reply.get("hang"):
-            self.wait(LONGEST)
+            self.pause(LONGEST)
         elif not (reply.get("no_done") or "events" in reply):
             self.event("[DONE]", reply)
-        self.wfile.write(b"0\r\n\r\n")
+        self.end()
 
     def frames(self, asked: dict[str, Any], reply: dict[str, Any], is_chat: bool) -> None:
         """All but the last."""
@@ -197,30 +171,7 @@ class Handler(BaseHTTPRequestHandler):
         lines = "".join(f"data: {line}{end}" for line in said.split("\n"))
         whole = f"{ping}{lines}{end}".encode("utf-8", "surrogatepass")
         for begin in range(0, len(whole), step := reply.get("split", len(whole))):
-            self.write(whole[begin : begin + step])
-
-    def write(self, part: bytes) -> None:
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
-
-    def wait(self, seconds: float) -> None:
-        """Waits, unless the client leaves meanwhile.
-
-        Raises:
-            Gone: it left.
-        """
-        readable, _, _ = select.select([self.connection], [], [], seconds)
-        if readable and not self.connection.recv(1, socket.MSG_PEEK):
-            raise Gone
-
-    def answer(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
-        raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "text/html" if isinstance(body, str) else "application/json")
-        self.send_header("Content-Length", str(len(raw)))
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(raw)
+            self.chunk(whole[begin : begin + step])
 
 
 def frame(asked: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -238,10 +189,8 @@ def pieces(text: str, size: int) -> list[str]:
 
 
 def recorded(query: dict[str, list[str]]) -> dict[str, Any]:
-    ended = int(query.get("ended", ["0"])[0])
-    with STATE.changed:
-        STATE.changed.wait_for(lambda: sum(1 for each in STATE.requests if each["ended"]) >= ended, timeout=10)
-        return {"requests": STATE.requests, "asked": STATE.asked}
+    STATE.wait(query)
+    return {"requests": STATE.requests, "asked": STATE.asked}
 
 
 if __name__ == "__main__":
