@@ -4,14 +4,15 @@ import asyncio
 import gc
 import signal
 import sys
+import threading
 import warnings
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from gemmagraph.backends.base import Backend, Chunk, Request
+from gemmagraph import asking, errors
+from gemmagraph.backends.base import Backend, Request
 from gemmagraph.backends.http import Bounds
 from gemmagraph.backends.ollama import OllamaBackend
 
@@ -22,16 +23,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 sys.path.append(str(Path(__file__).parent.parent))  # `tiny_gemma` is for tests in more than one folder
 
 
-@dataclass(frozen=True)
-class Heard:
-    """All chunks of a reply."""
-
-    chunks: list[Chunk]
-
-    @property
-    def text(self) -> str:
-        return "".join(chunk.text for chunk in self.chunks)
-
+class Heard(asking.Heard):
     @property
     def thought(self) -> str:
         return "".join(chunk.thought for chunk in self.chunks)
@@ -106,3 +98,38 @@ def backend(ollama):
     """The stand-in server's, with short pauses."""
     bounds = Bounds(connect=2, first_byte=10, between=10, total=20, pause=0.01, notice=5)
     return OllamaBackend(ollama.url, bounds=bounds)
+
+
+@pytest.fixture
+def serves_loops_in_turn():
+    """`serves_loops_in_turn(backend, request, tokens, patience)`: sees that an engine serves the requests of three
+    event loops in turn, each of them whole, with so many tokens of reply."""
+
+    def sees(backend: Backend, request: Request, tokens: int, patience: float) -> None:
+        ended, failed = [], []
+        started = threading.Barrier(3)
+
+        async def ask(who):
+            for number in range(3):
+                async with aclosing(backend.stream(request)) as chunks:
+                    *_, last = [chunk async for chunk in chunks]
+                assert last.usage.output_tokens == tokens
+                ended.append((who, number))
+
+        def run(who):
+            try:
+                started.wait(10)
+                asyncio.run(asyncio.wait_for(ask(who), patience))
+            except (errors.BackendError, TimeoutError, AssertionError) as exc:
+                failed.append(exc)
+
+        threads = [threading.Thread(target=run, args=(who,)) for who in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(patience + 5)
+        assert failed == []
+        assert {number for _, number in ended[:3]} == {0}  # nobody's second comes before somebody's first
+        assert len(ended) == 9
+
+    return sees

@@ -483,34 +483,10 @@ def test_who_leaves_stops_the_engine(watched, hear, how, while_it):
     asyncio.run(asyncio.wait_for(leave(), 20))
 
 
-def test_requests_of_several_event_loops_are_served_in_turn(path):
+def test_requests_of_several_event_loops_are_served_in_turn(path, serves_loops_in_turn):
     backend = GgufBackend(path, threads=1)
-    ended, failed = [], []
-    started = threading.Barrier(3)
-
-    async def ask(who):
-        for number in range(3):
-            async with aclosing(backend.stream(request(max_tokens=40))) as chunks:
-                *_, last = [chunk async for chunk in chunks]
-            assert last.usage.output_tokens == 40
-            ended.append((who, number))
-
-    def run(who):
-        try:
-            started.wait(10)
-            asyncio.run(asyncio.wait_for(ask(who), 15))
-        except (errors.BackendError, TimeoutError, AssertionError) as exc:
-            failed.append(exc)
-
-    threads = [threading.Thread(target=run, args=(who,)) for who in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+    serves_loops_in_turn(backend, request(max_tokens=40), 40, patience=15)
     asyncio.run(backend.close())
-    assert failed == []
-    assert {number for _, number in ended[:3]} == {0}  # nobody's second comes before somebody's first
-    assert len(ended) == 9
 
 
 def test_who_waits_is_told_and_may_leave(backend):

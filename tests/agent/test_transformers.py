@@ -422,32 +422,8 @@ def test_who_leaves_stops_the_engine(written, hear, how, while_it):
     asyncio.run(backend.close())
 
 
-def test_requests_of_several_event_loops_are_served_in_turn(backend):
-    ended, failed = [], []
-    started = threading.Barrier(3)
-
-    async def ask(who):
-        for number in range(3):
-            async with aclosing(backend.stream(request(max_tokens=20))) as chunks:
-                *_, last = [chunk async for chunk in chunks]
-            assert last.usage.output_tokens == 20
-            ended.append((who, number))
-
-    def run(who):
-        try:
-            started.wait(10)
-            asyncio.run(asyncio.wait_for(ask(who), 30))
-        except (errors.BackendError, TimeoutError, AssertionError) as exc:
-            failed.append(exc)
-
-    threads = [threading.Thread(target=run, args=(who,)) for who in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(40)
-    assert failed == []
-    assert {number for _, number in ended[:3]} == {0}  # nobody's second comes before somebody's first
-    assert len(ended) == 9
+def test_requests_of_several_event_loops_are_served_in_turn(backend, serves_loops_in_turn):
+    serves_loops_in_turn(backend, request(max_tokens=20), 20, patience=30)
 
 
 def test_others_go_on_and_count_while_a_reply_is_written(backend):
