@@ -189,11 +189,11 @@ class Agent:
         new = messages_of(said)
         if not gemma.sees and holds_images(new):  # once in the conversation, it would be there for good
             raise AgentError(f"{gemma.name} cannot look at pictures.", hint=LOOKS)
+        before = self._threads.messages.get(thread, [])
         try:
-            messages = merge(self._threads.messages.get(thread, []), new)
+            messages = merge(before, new)
         except ValueError as exc:
             raise AgentError(str(exc)) from exc
-        before = self._threads.messages.get(thread, [])
         state: dict[str, Any] = {"messages": messages}
         run.begun = time.monotonic()
         task = asyncio.create_task(self._steps(run, state))

@@ -19,13 +19,13 @@ from weakref import WeakKeyDictionary
 from gemmagraph.errors import AgentError, ContextOverflow
 from gemmagraph.events import ContextDropped
 from gemmagraph.ledger import Ledger
-from gemmagraph.prompts.arguments import write_plainly
-from gemmagraph.prompts.messages import Image, Reply, Text, ToolCall, ToolResult, Turn, Usage
+from gemmagraph.prompts.messages import Image, Reply, Text, ToolResult, Turn, Usage
 from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.prompts.tokens import estimate
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.prompts.writing import shown_json
 from gemmagraph.tokens import Counter
+from gemmagraph.transports import in_words
 
 Overflow: TypeAlias = Literal["drop", "summarize", "refuse"]
 Summarizer: TypeAlias = Callable[[Sequence[Turn]], "Awaitable[str] | str"]
@@ -265,7 +265,7 @@ def told_by(
 
     async def tell(turns: Sequence[Turn]) -> str:
         said, room = "", has_room()
-        for text in _pieces([_shown(turn) for turn in turns], room // 2):
+        for text in _pieces([f"{turn.role}: {in_words(turn)}" for turn in turns], room // 2):
             asked = _TELL.format(max(40, room // 12), f"{said}\n\n{text}".strip())
             async with aclosing(stream([Turn("user", (Text(asked),))], Toolset())) as events:
                 async for event in events:
@@ -296,14 +296,6 @@ def _pieces(texts: Sequence[str], most: int) -> Iterator[str]:
         together.append(text)
         tokens += size
     yield "\n\n".join(together)
-
-
-def _shown(turn: Turn) -> str:
-    """A turn as the one who tells it in short reads it."""
-    lines = [turn.text] if turn.text else []
-    lines += (write_plainly(part.name, part.arguments) for part in turn.parts if isinstance(part, ToolCall))
-    lines += (f"{part.name}: {part.content}" for part in turn.parts if isinstance(part, ToolResult))
-    return f"{turn.role}: " + "\n".join(lines)
 
 
 def _questions(ledger: Ledger) -> list[int]:

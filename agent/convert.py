@@ -173,7 +173,8 @@ class Conversation:
             return Turn("tool", (result,))
         if isinstance(message, SystemMessage):
             return Turn("system", (Text(_text(message)),))
-        return Turn("user", (Text(_text(message)), *_images(message)))
+        text, images = _read(message)
+        return Turn("user", (Text(text), *images))
 
     def _model_turn(self, message: AIMessage) -> Turn | None:
         if message.invalid_tool_calls and not message.tool_calls:
@@ -195,14 +196,20 @@ class Conversation:
 
 
 def _text(message: BaseMessage) -> str:
-    """The text of a message.
+    """The text of a message; raises as `_read` does."""
+    return _read(message)[0]
+
+
+def _read(message: BaseMessage) -> tuple[str, Sequence[Image]]:
+    """The text of a message, and the pictures in what a person says.
 
     Raises:
-        AgentError: it holds something that is no text.
+        AgentError: it holds something else.
     """
     if isinstance(message.content, str):
-        return message.content
-    pieces = []
+        return message.content, ()
+    pieces: list[str] = []
+    images: list[Image] = []
     for block in message.content:
         if isinstance(block, str):
             pieces.append(block)
@@ -210,25 +217,19 @@ def _text(message: BaseMessage) -> str:
             pieces.append(str(block.get("text", "")))
         elif isinstance(message, AIMessage) and block.get("type") in _BESIDE_TEXT:
             continue
-        elif not isinstance(message, HumanMessage) or image_in(block) is None:
+        elif isinstance(message, HumanMessage) and (image := image_in(block)) is not None:
+            images.append(image)
+        else:
             raise AgentError(
                 f"A message holds a part of type {block.get('type')!r}.",
                 hint="Text is understood, and pictures in what a person says.",
             )
-    return "".join(pieces)
-
-
-def _images(message: BaseMessage) -> list[Image]:
-    """The pictures in what a person says."""
-    if isinstance(message.content, str):
-        return []
-    found = (image_in(block) for block in message.content if isinstance(block, dict))
-    return [image for image in found if image is not None]
+    return "".join(pieces), images
 
 
 def holds_images(messages: Sequence[BaseMessage]) -> bool:
     """Whether there is a picture in what people say."""
-    return any(_images(message) for message in messages if isinstance(message, HumanMessage))
+    return any(_read(message)[1] for message in messages)
 
 
 def _seal(raw: str, message: AIMessage) -> str:

@@ -13,7 +13,7 @@ from gemmagraph.backends.base import Request, Transport
 from gemmagraph.errors import AgentError
 from gemmagraph.prompts.arguments import write_plainly
 from gemmagraph.prompts.catalog import Family
-from gemmagraph.prompts.messages import JSON, Part, Text, ToolCall, ToolResult
+from gemmagraph.prompts.messages import JSON, ToolCall, ToolResult, Turn
 from gemmagraph.prompts.notation import Notation, notation_named
 
 if TYPE_CHECKING:
@@ -76,16 +76,12 @@ def shown(request: Request) -> str | tuple[Mapping[str, JSON], ...]:
     """A request as a person may look at it: where the server writes the prompt, its turns in the form of messages."""
     if request.transport != "tools":
         return request.messages or request.prompt or ""
-    return tuple(
-        {"role": turn.role, "content": "\n".join(filter(None, map(_shown, turn.parts)))} for turn in request.turns
-    )
+    return tuple({"role": turn.role, "content": in_words(turn)} for turn in request.turns)
 
 
-def _shown(part: Part) -> str:
-    if isinstance(part, Text):
-        return part.text
-    if isinstance(part, ToolCall):
-        return write_plainly(part.name, part.arguments)
-    if isinstance(part, ToolResult):
-        return f"{part.name}: {part.content}"
-    return ""
+def in_words(turn: Turn) -> str:
+    """A turn for readers who know no notation: its text, calls and results, each on lines of their own."""
+    lines = [turn.text] if turn.text else []
+    lines += (write_plainly(part.name, part.arguments) for part in turn.parts if isinstance(part, ToolCall))
+    lines += (f"{part.name}: {part.content}" for part in turn.parts if isinstance(part, ToolResult))
+    return "\n".join(lines)

@@ -22,9 +22,8 @@ from gemmagraph.backends.gemini_reply import StreamedReply
 from gemmagraph.backends.gemini_request import Written, written
 from gemmagraph.backends.gemini_words import HOSTED, Quota, address, family, key, refusal, takes_tools
 from gemmagraph.backends.http import Bounds, Http, Waiting
-from gemmagraph.backends.openai_words import Place
 from gemmagraph.backends.queue import queue_for
-from gemmagraph.backends.words import near_names, without_login
+from gemmagraph.backends.words import Place, near_names, without_login
 from gemmagraph.errors import AgentError, BackendError, EmptyReply, ModelNotFound, TruncatedReply
 from gemmagraph.prompts.messages import Usage
 
@@ -107,8 +106,7 @@ class GeminiBackend:
                 except (EmptyReply, TruncatedReply) as exc:
                     by_tools = request.transport == "tools" and isinstance(exc, EmptyReply)
                     if last_try or reply.begun or reply.stop == "length" or by_tools:
-                        if isinstance(exc, EmptyReply):
-                            exc.usage = spent + (reply.usage or Usage())
+                        exc.usage = spent + (reply.usage or Usage())
                         raise
                 except ModelNotFound as exc:
                     raise await self._missing(request.model) from exc

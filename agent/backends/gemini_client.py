@@ -21,7 +21,7 @@ from google.genai.models import AsyncModels
 from gemmagraph.backends.gemini_request import Written
 from gemmagraph.backends.gemini_words import named_error, refusal
 from gemmagraph.backends.http import Http, Waiting
-from gemmagraph.backends.openai_words import Place
+from gemmagraph.backends.words import Place
 from gemmagraph.errors import BadRequest, ServerError
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gemmagraph.backends.base import Chunk, Request, ServerCall
-from gemmagraph.backends.openai_words import Place
+from gemmagraph.backends.words import Place
 from gemmagraph.errors import BadRequest, EmptyReply, ServerError, TruncatedReply
 from gemmagraph.prompts.messages import StopReason, Usage
 

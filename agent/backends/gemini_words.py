@@ -10,8 +10,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gemmagraph.backends.http import Answer
-from gemmagraph.backends.openai_words import Place, bare
-from gemmagraph.backends.words import key_given, page_shown, without_login
+from gemmagraph.backends.openai_words import bare
+from gemmagraph.backends.words import Place, key_given, page_shown, without_login
 from gemmagraph.errors import (
     AgentError,
     BackendError,

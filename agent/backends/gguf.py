@@ -24,8 +24,9 @@ from gemmagraph.backends.openai_kinds import LLAMA_CPP
 from gemmagraph.backends.openai_probe import Server
 from gemmagraph.backends.openai_reply import StreamedReply
 from gemmagraph.backends.openai_request import Written, written
-from gemmagraph.backends.openai_words import Place, named_error
+from gemmagraph.backends.openai_words import named_error
 from gemmagraph.backends.queue import Queue
+from gemmagraph.backends.words import Place
 from gemmagraph.errors import (
     AgentError,
     BackendError,

@@ -178,8 +178,7 @@ class OllamaBackend:
                 return
             except (EmptyReply, TruncatedReply) as exc:
                 if last_try or not reply.worth_another_try:
-                    if isinstance(exc, EmptyReply):
-                        exc.usage = spent + (reply.usage or Usage())
+                    exc.usage = spent + (reply.usage or Usage())
                     raise
             except ModelNotFound as exc:
                 raise await self._missing(request.model) from exc
@@ -268,18 +267,17 @@ class OllamaBackend:
             raise await self._missing(model) from exc
 
     async def _blind(self, model: str) -> BadRequest:
-        try:
-            there = [entry.name for entry in await self.models()]
-        except BackendError:
-            there = []
-        return blind(model, there, self.label)
+        return blind(model, await self._names(), self.label)
 
     async def _missing(self, model: str) -> ModelNotFound:
+        return missing(model, await self._names(), self.label)
+
+    async def _names(self) -> list[str]:
+        """The models that are there; none if the server does not say."""
         try:
-            there = [entry.name for entry in await self.models()]
+            return [entry.name for entry in await self.models()]
         except BackendError:
-            there = []
-        return missing(model, there, self.label)
+            return []
 
     def _refused(self, answer: Answer) -> BackendError:
         return refusal(answer, self.label, self._http.address)

@@ -20,9 +20,9 @@ from gemmagraph.backends.openai_kinds import LLAMA_CPP
 from gemmagraph.backends.openai_probe import Server, probe
 from gemmagraph.backends.openai_reply import StreamedReply
 from gemmagraph.backends.openai_request import Written, written
-from gemmagraph.backends.openai_words import Place, StillLoading, UsageRefused, address, missing, refusal
+from gemmagraph.backends.openai_words import StillLoading, UsageRefused, address, missing, refusal
 from gemmagraph.backends.queue import Queue, queue_for
-from gemmagraph.backends.words import bearer, key_given, probably_cut, smaller_window, without_login
+from gemmagraph.backends.words import Place, bearer, key_given, probably_cut, smaller_window, without_login
 from gemmagraph.errors import (
     BackendTimeout,
     BackendUnavailable,
@@ -190,8 +190,7 @@ class OpenAIBackend:
             except (EmptyReply, TruncatedReply) as exc:
                 is_lost = isinstance(exc, EmptyReply) and request.transport == "tools"
                 if last_try or is_lost or reply.letters or reply.stop == "length":
-                    if isinstance(exc, EmptyReply):
-                        exc.usage = spent + (reply.usage or Usage())
+                    exc.usage = spent + (reply.usage or Usage())
                     raise
             except ModelNotFound as exc:
                 raise missing(request.model, server.models, self._place) from exc

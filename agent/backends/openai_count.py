@@ -7,7 +7,8 @@ import json
 from gemmagraph.backends.http import Answer, Http
 from gemmagraph.backends.openai_probe import Server
 from gemmagraph.backends.openai_request import as_json
-from gemmagraph.backends.openai_words import Place, missing, refusal
+from gemmagraph.backends.openai_words import missing, refusal
+from gemmagraph.backends.words import Place
 from gemmagraph.errors import BackendUnavailable, BadRequest, ModelNotFound
 
 

@@ -14,8 +14,8 @@ from typing import Final, TypeAlias
 from gemmagraph.backends.base import Constraint, ModelInfo
 from gemmagraph.backends.http import Answer, Http
 from gemmagraph.backends.openai_kinds import LLAMA_CPP, LM_STUDIO, OLLAMA, PLAIN, VLLM, Kind
-from gemmagraph.backends.openai_words import Place, StillLoading, is_error, refusal
-from gemmagraph.backends.words import without_login
+from gemmagraph.backends.openai_words import StillLoading, is_error, refusal
+from gemmagraph.backends.words import Place, without_login
 from gemmagraph.errors import BackendError, BackendUnavailable
 from gemmagraph.prompts.messages import JSON
 

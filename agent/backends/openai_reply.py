@@ -9,7 +9,8 @@ from typing import Final
 from gemmagraph.backends.base import Chunk, ServerCall
 from gemmagraph.backends.openai_calls import Calls
 from gemmagraph.backends.openai_request import Shape
-from gemmagraph.backends.openai_words import Place, named_error
+from gemmagraph.backends.openai_words import named_error
+from gemmagraph.backends.words import Place
 from gemmagraph.errors import EmptyReply, ServerError, TruncatedReply
 from gemmagraph.prompts.messages import JSON, StopReason, Usage
 

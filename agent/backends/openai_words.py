@@ -10,12 +10,11 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
 from gemmagraph.backends.http import Answer
-from gemmagraph.backends.words import near_names, page_shown, without_login
+from gemmagraph.backends.words import Place, near_names, page_shown, without_login
 from gemmagraph.errors import (
     AgentError,
     BackendError,
@@ -42,20 +41,6 @@ class UsageRefused(BadRequest):
 
 class StillLoading(BackendUnavailable):
     """The server is up, and its model is not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a server is, and how errors call it."""
-
-    label: str
-    url: str
-    key: str = field(default="", repr=False)
-
-    def masked(self, text: str) -> str:
-        """The text without the key: some servers say again what they refuse. A few characters are no secret, but may
-        stand in any word."""
-        return text.replace(self.key, "***") if len(self.key) >= 8 else text
 
 
 def address(given: str | None = None) -> str:

@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from gemmagraph.errors import AgentError, BadRequest
@@ -16,6 +17,20 @@ if TYPE_CHECKING:
 
 LETTERS_PER_TOKEN: Final = 12
 """No ordinary text has so many letters in a token, on average: fewer tokens were read than the prompt has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server is, and how errors call it."""
+
+    label: str
+    url: str
+    key: str = field(default="", repr=False)
+
+    def masked(self, text: str) -> str:
+        """The text without the key: some servers say again what they refuse. A few characters are no secret, but may
+        stand in any word."""
+        return text.replace(self.key, "***") if len(self.key) >= 8 else text
 
 
 def without_login(url: str) -> str:

@@ -14,7 +14,7 @@ from gemmagraph.backends.base import Request
 from gemmagraph.backends.gemini import GeminiBackend
 from gemmagraph.backends.gemini_words import Quota, named_error
 from gemmagraph.backends.http import Bounds
-from gemmagraph.backends.openai_words import Place
+from gemmagraph.backends.words import Place
 from gemmagraph.prompts.messages import Image, Text, ToolSpec, Turn
 from gemmagraph.prompts.toolset import Toolset
 

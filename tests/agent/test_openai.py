@@ -14,7 +14,8 @@ from gemmagraph.backends.base import Request
 from gemmagraph.backends.closing import end
 from gemmagraph.backends.http import Bounds
 from gemmagraph.backends.openai import OpenAIBackend
-from gemmagraph.backends.openai_words import Place, address, named_error
+from gemmagraph.backends.openai_words import address, named_error
+from gemmagraph.backends.words import Place
 from gemmagraph.prompts.grammar import Grammar
 from gemmagraph.prompts.messages import Usage
 
