@@ -17,19 +17,20 @@ from gemmagraph.fallback import Model, Route
 from gemmagraph.limits import Limits
 from gemmagraph.model import LOOKS, Gemma
 from gemmagraph.output import ANSWER, Output
+from gemmagraph.pictures import Picture, with_images
+from gemmagraph.policy import Policy, Rule
 from gemmagraph.prompts.messages import JSON
-from gemmagraph.prompts.prompt import Transcript
-from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.run import Kit, Result, Run
-from gemmagraph.threads import Threads
-from gemmagraph.tools import Tool, run_sync, to_tools
+from gemmagraph.threads import Threads, end_of
+from gemmagraph.tools import Tool, ToolContext, run_sync, to_tools
+from gemmagraph.tools.spill import READER
+from gemmagraph.tools.spill_reader import with_reader
 
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage
     from langchain_core.runnables import RunnableConfig
     from langgraph.graph.state import CompiledStateGraph
 
-    from gemmagraph.pictures import Picture
 
 _NO_RECURSION_LIMIT = 1_000_000
 """LangGraph's own bound ends a run with an exception; ours end it in order."""
@@ -43,6 +44,8 @@ class Agent:
             variable GEMMAGRAPH_MODEL, else a Gemma on a reachable Ollama, else the built-in matcher.
         tools: plain functions, `Tool`s, LangChain tools, lists of them.
         instructions: what the assistant is and how it should behave.
+        policy: which calls may run, for whom: rules, or a `Policy`. What no rule fits, the tool itself decides.
+        groups: the user ids of each group that the policy names.
         limits: how much one run may do.
         output: what answers have to be: a pydantic class, a type that pydantic knows, or a JSON Schema. The answer is
             then `Result.output`, checked; tools may be called before it.
@@ -60,13 +63,18 @@ class Agent:
         tools: Iterable[Any] = (),
         *,
         instructions: str = "",
+        policy: Policy | Iterable[Rule | Mapping[str, Any]] = (),
+        groups: Mapping[str, Iterable[str]] | None = None,
         limits: Limits | None = None,
         output: Any = None,
         approve: Approver | None = None,
         name: str | None = None,
     ) -> None:
         self.name = name or "agent"
-        self.tools = {tool.name: tool for tool in to_tools(tools)}
+        gate = policy if isinstance(policy, Policy) else Policy(policy, groups)
+        self.tools = {tool.name: tool for tool in gate.guarded(with_reader(to_tools(tools)))}
+        self.unavailable: dict[str, str] = {}
+        """Tools of the file it was made from that cannot run here, and why."""
         self._instructions = instructions.strip()
         self._limits = limits or Limits()
         self._output = Output(output) if output is not None else None
@@ -105,6 +113,7 @@ class Agent:
         *,
         thread: str | None = None,
         user: str | None = None,
+        channel: str | None = None,
         context: Mapping[str, JSON] | None = None,
         images: Sequence[Picture] = (),
     ) -> Result:
@@ -113,7 +122,8 @@ class Agent:
         Args:
             said: what the person says.
             thread: the conversation this belongs to; without one, nothing is remembered.
-            user: who says it; tools may see it.
+            user: who says it, as the policy and the tools know them.
+            channel: where it is said, as the policy and the tools know it.
             context: values that tools may see and the model may not.
             images: pictures that the person shows: files, or the bytes of some. Only with a text.
 
@@ -121,7 +131,7 @@ class Agent:
             BackendError: the model could not be asked. The conversation is kept as it was before the last step.
             AgentError: what is said is no message, or a picture is shown to a model that cannot see.
         """
-        return run_sync(self.arun(said, thread=thread, user=user, context=context, images=images))
+        return run_sync(self.arun(said, thread=thread, user=user, channel=channel, context=context, images=images))
 
     async def arun(
         self,
@@ -129,12 +139,13 @@ class Agent:
         *,
         thread: str | None = None,
         user: str | None = None,
+        channel: str | None = None,
         context: Mapping[str, JSON] | None = None,
         images: Sequence[Picture] = (),
     ) -> Result:
         """`run`, for async code."""
-        said = _with_images(said, images)
-        run = self._new_run(await self._ready(), thread, user, context, None)
+        said = with_images(said, images)
+        run = self._new_run(await self._ready(), ToolContext(user, thread, channel, None, dict(context or {})), None)
         async with self._threads.turn(thread):
             return await self._go(run, said)
 
@@ -144,13 +155,16 @@ class Agent:
         *,
         thread: str | None = None,
         user: str | None = None,
+        channel: str | None = None,
         context: Mapping[str, JSON] | None = None,
         images: Sequence[Picture] = (),
     ) -> AsyncGenerator[Event, None]:
         """`arun`, event by event; the last one is `RunFinished`. Leaving the loop early ends the run."""
-        said = _with_images(said, images)
+        said = with_images(said, images)
         events: asyncio.Queue[Event | None] = asyncio.Queue()
-        run = self._new_run(await self._ready(), thread, user, context, events.put_nowait)
+        run = self._new_run(
+            await self._ready(), ToolContext(user, thread, channel, None, dict(context or {})), events.put_nowait
+        )
 
         async def work() -> Result:
             try:
@@ -166,7 +180,7 @@ class Agent:
             yield RunFinished(await task)
         finally:
             task.cancel()
-            await _end_of(task)
+            await end_of(task)
 
     def cancel(self, thread: str) -> bool:
         """Ends the run on `thread` cleanly: what was done is kept, and its result says `cancelled`. Returns
@@ -194,13 +208,14 @@ class Agent:
             messages = merge(before, new)
         except ValueError as exc:
             raise AgentError(str(exc)) from exc
+        run.begin(messages)
         state: dict[str, Any] = {"messages": messages}
         run.begun = time.monotonic()
         task = asyncio.create_task(self._steps(run, state))
         if thread:
             self._running[thread] = (asyncio.get_running_loop(), task, run)
         try:
-            await _end_of(task)
+            await end_of(task)
             if task.cancelled() and run.cancelled:
                 run.stop = "cancelled"
             else:
@@ -250,19 +265,8 @@ class Agent:
             output=run.output,
         )
 
-    def _new_run(
-        self,
-        kit: Kit,
-        thread: str | None,
-        user: str | None,
-        context: Mapping[str, JSON] | None,
-        watch: Callable[[Event], None] | None,
-    ) -> Run:
-        from gemmagraph.convert import Conversation
-
-        transcript = Transcript(kit.gemma.writer(kit.toolset))
-        conversation = Conversation(transcript.writer)
-        run = Run(kit, transcript, conversation, user, thread, dict(context or {}), watch)
+    def _new_run(self, kit: Kit, asker: ToolContext, watch: Callable[[Event], None] | None) -> Run:
+        run = Run(kit, asker, watch)
         if self._choice and watch is not None:
             run.emit(Notice(self._choice))
             self._choice = ""
@@ -277,13 +281,15 @@ class Agent:
         return self._kit
 
     def _make_kit(self, model: str | Model, why: str) -> Kit:
+        from gemmagraph.offering import Offer
+
         gemma = model if isinstance(model, Gemma | Route) else Gemma(model)
         self._choice = why
         tools = self.tools if self._output is None else {**self.tools, ANSWER: self._output.tool}
         self._kit = Kit(
             gemma=gemma,
             tools=tools,
-            toolset=Toolset(tool.spec for tool in offered(tools.values(), gemma)),
+            offer=Offer(offered(tools.values(), gemma), self._limits.tools, pinned=(ANSWER, READER)),
             limits=self._limits,
             instructions=self._instructions,
             approve=self._approve,
@@ -307,6 +313,9 @@ class Agent:
 
     async def aclose(self) -> None:
         """`close`, for async code."""
+        for tool in self.tools.values():
+            if tool.body is not None:
+                await tool.body.close()
         if self._kit is not None:
             await self._kit.gemma.close()
 
@@ -332,38 +341,3 @@ class Agent:
 def offered(tools: Iterable[Tool], gemma: Model) -> list[Tool]:
     """The tools that a model is shown: what is no language model gets only those that change nothing."""
     return [tool for tool in tools if tool.read_only or isinstance(gemma, Route) or not gemma.backend.read_only_tools]
-
-
-def _with_images(said: str | Sequence[Any], images: Sequence[Picture]) -> str | Sequence[Any]:
-    """What was said, with the pictures that belong to it.
-
-    Raises:
-        AgentError: there is no text that they could belong to, or one of them is no picture.
-    """
-    if not images:
-        return said
-    if isinstance(images, str | bytes):
-        images = [images]
-    if not isinstance(said, str):
-        raise AgentError("images= goes with a text.", hint="Put pictures into the messages, or pass a text.")
-    from gemmagraph.pictures import block_of, image_of
-
-    blocks = [{"type": "text", "text": said}, *(block_of(image_of(image)) for image in images)]
-    return [{"role": "user", "content": blocks}]
-
-
-async def _end_of(task: asyncio.Task[Any]) -> None:
-    """Waits for the end of `task`, and cancels it if the waiter is cancelled: once, so that a second and a third
-    time do not break into its clean-up."""
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait((task,))
-        except asyncio.CancelledError as exc:
-            if cancelled is None:
-                task.cancel()
-            cancelled = exc
-    if not task.cancelled():
-        task.exception()  # seen: asyncio would complain about that of a run nobody waits for any more
-    if cancelled is not None:
-        raise cancelled

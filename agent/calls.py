@@ -21,8 +21,10 @@ from gemmagraph.prompts.arguments import write_plainly
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolCall
 from gemmagraph.run import CallRecord, Kit, Run
-from gemmagraph.tools import Tool, ToolContext
+from gemmagraph.tools import Tool
+from gemmagraph.tools.ruling import Ruling
 from gemmagraph.tools.runtime import CANCEL_GRACE
+from gemmagraph.tools.secrets import masked_trace
 
 _log = logging.getLogger("gemmagraph")
 
@@ -33,32 +35,32 @@ _REPEATED: Final = (
 )
 
 
-def to_ask(kit: Kit, message: AIMessage) -> list[tuple[WrittenCall, str]]:
-    """The calls that need a person, each with the reason."""
+def to_ask(run: Run, message: AIMessage) -> list[tuple[WrittenCall, Ruling]]:
+    """The calls that need a person, each with what was ruled."""
     asked = []
     made: set[str] = set()
     several = len(message.tool_calls) > 1
     for call in message.tool_calls:
-        tool = kit.tools.get(call["name"])
+        tool = run.kit.tools.get(call["name"])
         if tool is None:
             continue
-        verdict, reason = tool.needs_approval()
+        ruling = tool.ruling(call["args"], run.context())
         same = _key(call["name"], call["args"]) if several else ""
         if same in made:
             if tool.read_only:
                 continue  # it runs once, and is asked for once
-            if verdict == "allow":
-                verdict, reason = "ask", f"{tool.name} was called with the same arguments in the same turn"
+            if ruling.verdict == "allow":
+                ruling = Ruling("ask", f"{tool.name} was called with the same arguments in the same turn")
         made.add(same)
-        if verdict == "ask":
-            asked.append((call, reason))
+        if ruling.verdict == "ask":
+            asked.append((call, ruling))
     return asked
 
 
 async def perform(run: Run, message: AIMessage, decisions: Mapping[str, Any]) -> list[ToolMessage]:
     """Runs the calls of a turn at the same time, but for tools that want to be alone. One result for each call,
     in their order, then one for each call that could not be read."""
-    asked = {call["id"]: reason for call, reason in to_ask(run.kit, message)}
+    asked = {call["id"]: ruling.reason for call, ruling in to_ask(run, message)}
     run.records.update((call["id"] or "", None) for call in message.tool_calls)
 
     def work(call: WrittenCall) -> Coroutine[Any, Any, ToolMessage]:
@@ -124,9 +126,9 @@ async def _perform_one(
     tool = run.kit.tools.get(call.name)
     if tool is None:
         return _refused(run, call, f"There is no tool {call.name!r} here.")
-    verdict, reason = tool.needs_approval()
-    if verdict == "deny":
-        return _refused(run, call, f"Not run: {reason}.")
+    ruling = tool.ruling(call.arguments, run.context(call.id))
+    if ruling.verdict == "deny":
+        return _refused(run, call, f"Not run: {ruling.reason}.")
     if asked is not None:
         settled = _settled(run, tool, call, asked, decision)
         if isinstance(settled, ToolMessage):
@@ -154,9 +156,14 @@ def _settled(
             return call
         case {"type": "edit", "arguments": arguments}:
             try:
-                return ToolCall(call.id, call.name, tool.check(arguments))
+                changed = ToolCall(call.id, call.name, tool.check(arguments))
             except InvalidArguments as problem:
                 return _refused(run, call, f"Not run: the arguments were changed by a person. {problem.message}")
+            ruling = tool.ruling(changed.arguments, run.context(call.id))
+            if ruling.verdict == "deny":
+                why = f"Not run: the arguments were changed by a person, and {ruling.reason}."
+                return _refused(run, call, why)
+            return changed
         case {"type": "respond", "text": text}:
             return _finish(run, call, text, "ok")
         case _:
@@ -165,7 +172,7 @@ def _settled(
 
 
 async def _run_tool(run: Run, tool: Tool, call: ToolCall, left: float | None, note: str) -> ToolMessage:
-    context = ToolContext(run.user, run.thread, None, call.id, run.values)
+    context = run.context(call.id)
     run.started.add(call.id)
     run.emit(ToolStarted(call))
     if left is not None and tool.timeout is not None and 2 * tool.timeout + CANCEL_GRACE < left:
@@ -176,11 +183,11 @@ async def _run_tool(run: Run, tool: Tool, call: ToolCall, left: float | None, no
     except TimeoutError:
         run.end("limit", run.out_of_time())
         why = f"{call.name} did not finish: {run.out_of_time()}."
-        if not (tool.read_only or tool.idempotent):
+        if not tool.repeatable:
             why += " Whether it took effect is unknown."
         return _finish(run, call, why, "timeout", left or 0.0)
     if outcome.status == "failed":
-        _log.error("The tool %s failed.", call.name, exc_info=outcome.error)
+        _log.error("The tool %s failed.\n%s", call.name, masked_trace(outcome.error))
     return _finish(run, call, outcome.content, outcome.status, outcome.seconds, outcome.error, note)
 
 

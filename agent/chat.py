@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Final, Literal
 
@@ -13,39 +13,40 @@ from langchain_core.language_models import LanguageModelInput, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from gemmagraph.backends.base import Transport
+from gemmagraph.backends.recording import Cassette, RecordMode
 from gemmagraph.budget import IMAGE_TOKENS, Budget, Overflow
+from gemmagraph.chat_forms import declared, read_as_json
+from gemmagraph.chat_kept import Kept, described
+from gemmagraph.chat_telling import Telling
 from gemmagraph.convert import Conversation, ai_message, message_chunk, messages_of
-from gemmagraph.errors import AgentError, BadRequest
+from gemmagraph.errors import AgentError
 from gemmagraph.events import Rerouted, TextDelta, ThoughtDelta
 from gemmagraph.fallback import Model, Route
 from gemmagraph.model import Gemma
-from gemmagraph.openai_forms import answer_of, answered, choice_of, function_of
+from gemmagraph.openai_forms import answer_of, answered, choice_of
 from gemmagraph.patience import patiently
-from gemmagraph.prompts.messages import Image, Reply, ToolSpec
+from gemmagraph.prompts.messages import Image, Reply
 from gemmagraph.prompts.prompt import Transcript, images_of
 from gemmagraph.prompts.tokens import estimate
-from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.tools import run_sync
 
 _NO_OPTIONS: Final = {
     *("model", "tools", "tool_choice", "response_format", "ls_structured_output_format", "strict"),
-    *("parallel_tool_calls", "stream", "stream_usage", "stream_options"),
+    *("parallel_tool_calls", "stream", "stream_usage", "stream_options", "timeout", "max_retries"),
 }
 """What a call may be given that is no option: it is read elsewhere, or done anyway."""
-_BESIDE_GEMMA: Final = frozenset({"gemma", "timeout", "max_retries", "stop", "streaming"})
-_MOST_TOOLSETS: Final = 16
-"""Sets of tools whose declarations are kept."""
-_MOST_OTHERS: Final = 8
-"""Other models of the same server that are kept."""
+_MAKING: Final = (
+    *("base_url", "api_key", "notation", "context", "max_tokens", "transport", "overflow", "record", "record_mode"),
+)
+"""Fields of which a Gemma is made. A call has no others, but for `max_tokens`."""
+_TUNING: Final = ("thinking", "temperature", "top_p", "top_k", "seed")
 
 
 class ChatGemma(BaseChatModel):
@@ -56,7 +57,11 @@ class ChatGemma(BaseChatModel):
 
     `timeout` is for a whole reply, in seconds. Backends ask again by themselves where that is safe; `max_retries` is
     how often a reply of which nothing came is asked for beyond that. One call can go to another model of the same
-    server: `invoke(…, model="gemma3:12b")`.
+    server, `invoke(…, model="gemma3:12b")`, and have options of its own, `invoke(…, temperature=0)`. A field that is
+    set counts from the next call on.
+
+    Text is streamed as it comes, also where tools are bound. If a bad call follows it and is asked for again, it
+    stays in the message: what was streamed cannot be taken back, and the message is the same whether it was or not.
 
     Raises:
         AgentError, NotationError: as `Gemma`.
@@ -73,6 +78,8 @@ class ChatGemma(BaseChatModel):
     thinking: bool | None = None
     transport: Transport | None = None
     overflow: Overflow | Budget = "drop"
+    record: str | os.PathLike[str] | Cassette | None = None
+    record_mode: RecordMode | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
@@ -84,70 +91,57 @@ class ChatGemma(BaseChatModel):
     streaming: bool = False
     """For those who pass it: replies always stream, so there is nothing to switch on."""
     gemma: Model | None = Field(default=None, exclude=True)
-    _asked: Model = PrivateAttr()
-    _others: dict[str, Model] = PrivateAttr(default_factory=dict)
-    _toolsets: dict[str, Toolset] = PrivateAttr(default_factory=dict)
+    _kept: Kept = PrivateAttr(default_factory=Kept)
 
     def model_post_init(self, context: Any, /) -> None:
-        others = self.model_fields_set - _BESIDE_GEMMA - BaseChatModel.model_fields.keys()
-        if self.gemma is not None and others:
-            raise AgentError(
-                f"{', '.join(sorted(others))} cannot be said beside gemma=.", hint="Say it where the Gemma is made."
-            )
-        self._asked = self.gemma or self._made(self.model)
+        self._model_for({})  # what is wrong is told now
 
-    def _made(self, model: str) -> Gemma:
-        named = {name: getattr(self, name) for name in ("temperature", "top_p", "top_k", "seed")}
-        return Gemma(
-            model,
-            base_url=self.base_url,
-            api_key=self.api_key.get_secret_value() if self.api_key else None,
-            notation=self.notation,
-            context=self.context,
-            max_tokens=self.max_tokens,
-            thinking=self.thinking,
-            transport=self.transport,
-            overflow=self.overflow,
-            **{name: value for name, value in named.items() if value is not None},
-            **self.sampling,
-        )
-
-    def _model_for(self, name: str | None) -> Model:
-        """The model that one call is for.
+    def _model_for(self, kwargs: Mapping[str, Any]) -> Model:
+        """The model for a call that was given these arguments, as the fields are now.
 
         Raises:
-            AgentError: there is no server by name whose models these could be.
+            AgentError: it cannot be what they say.
         """
-        if name in (None, self.model):
-            return self._asked
-        if self.gemma is not None:
+        given = {name: value for name, value in kwargs.items() if name not in _NO_OPTIONS and value is not None}
+        fixed = sorted(given.keys() & ({*_MAKING, "gemma"} - {"max_tokens"}))
+        if fixed:
+            raise AgentError(f"{', '.join(fixed)} cannot be said for one call.", hint="Make a second ChatGemma.")
+        tuning = {name: value for name in _TUNING if (value := getattr(self, name)) is not None}
+        options = {**self.sampling, **tuning, **given.pop("sampling", {}), **given}
+        model = self._given(kwargs.get("model")) or self._kept.made(self._making(kwargs.get("model")))
+        return self._kept.tuned(model, options)
+
+    def _given(self, name: str | None) -> Model | None:
+        """The model that was given as `gemma`."""
+        if self.gemma is None:
+            return None
+        fields = type(self).model_fields
+        others = [
+            field
+            for field in (*_MAKING, *_TUNING, "sampling")
+            if getattr(self, field) != fields[field].get_default(call_default_factory=True)
+        ]
+        if "model" in self.model_fields_set and self.model != self.gemma.model:
+            others.append("model")
+        if others:
+            raise AgentError(
+                f"{', '.join(others)} cannot be said beside gemma=.", hint="Say it where the Gemma is made."
+            )
+        self.__dict__["model"] = self.gemma.model  # not as a field that was set, which could not stand beside it
+        if name not in (None, self.model):
             raise AgentError(
                 f"model={name!r} is for a call of a ChatGemma that was made from a name.",
                 hint="Make a second ChatGemma for that model.",
             )
+        return self.gemma
+
+    def _making(self, name: str | None) -> dict[str, Any]:
+        """The arguments of a Gemma: of one on the same server, if there is a name."""
+        found = {field: getattr(self, field) for field in _MAKING}
+        key = self.api_key
+        found["api_key"] = key.get_secret_value() if isinstance(key, SecretStr) else key
         kind = self.model.partition(":")[0] + ":"
-        full = kind + name.removeprefix(kind)
-        if full not in self._others:
-            while len(self._others) >= _MOST_OTHERS:
-                self._others.pop(next(iter(self._others)))
-            self._others[full] = self._made(full)
-        return self._others[full]
-
-    def _tuned(self, gemma: Model, kwargs: Mapping[str, Any]) -> Model:
-        """The model with the options that were given for one call.
-
-        Raises:
-            AgentError: it is a route to several, each with options of its own.
-        """
-        changed = {name: value for name, value in kwargs.items() if name not in _NO_OPTIONS and value is not None}
-        if not changed:
-            return gemma
-        if not isinstance(gemma, Gemma):
-            raise AgentError(
-                f"A call to {gemma.name} has no options of its own ({', '.join(changed)}).",
-                hint="Give them to the Gemmas that it is made of.",
-            )
-        return gemma.tuned(**changed)
+        return {"model": self.model if name is None else kind + name.removeprefix(kind), **found}
 
     @property
     def _llm_type(self) -> str:
@@ -155,28 +149,27 @@ class ChatGemma(BaseChatModel):
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
-        settled = ("sampling", "max_tokens", "context", "thinking", "transport")
-        gemma = self._asked
-        return {
-            "model": gemma.name,
-            "notation": gemma.notation.name,
-            "stop": self.stop,
-            **{name: getattr(gemma, name) for name in settled if hasattr(gemma, name)},
-        }
+        return {**described(self._model_for({})), "stop": self.stop}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        model = self._model_for({})
         params = super()._get_ls_params(stop=stop, **kwargs)
         params["ls_provider"] = "gemmagraph"
+        params["ls_model_name"] = kwargs.get("model") or model.model
+        params.setdefault("ls_max_tokens", model.max_tokens)
+        if isinstance(model, Gemma) and "temperature" in model.sampling:
+            params.setdefault("ls_temperature", model.sampling["temperature"])
         return params
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        family = self._asked.family
+        model = self._model_for({})
+        family = model.family
         return {
             "name": family.name,
-            "max_input_tokens": self._asked.context,
-            "max_output_tokens": self._asked.max_tokens,
+            "max_input_tokens": model.context,
+            "max_output_tokens": model.max_tokens,
             "text_inputs": True,
-            "image_inputs": self._asked.sees,
+            "image_inputs": model.sees,
             "text_outputs": True,
             "reasoning_output": family.thinks,
             "tool_calling": True,
@@ -198,41 +191,26 @@ class ChatGemma(BaseChatModel):
         return super().get_token_ids(text)
 
     def get_num_tokens(self, text: str) -> int:
-        """The tokens of a text: counted where the server or engine counts, else estimated, seldom too few.
-
-        Raises:
-            BackendError: the server cannot be asked.
-        """
+        """The tokens of a text: counted where the server or engine counts, else estimated, seldom too few."""
         if self.custom_get_token_ids is not None:
             return len(self.get_token_ids(text))
-        return run_sync(self._counted(text))
+        gemma = self._model_for({})
+        while isinstance(gemma, Route):
+            gemma = gemma.models[0]
+        counted = run_sync(gemma.window.counter.exact(text))
+        return estimate(text) if counted is None else counted
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
-        """The tokens of the whole prompt for `messages`: tools, marks and pictures are counted with them.
-
-        Raises:
-            BackendError: the server cannot be asked.
-        """
-        writer = self._asked.writer(self._toolset([convert_to_openai_tool(tool) for tool in tools or ()]))
+        """The tokens of the whole prompt for `messages`: tools, marks and pictures are counted with them."""
+        model = self._model_for({})
+        writer = model.writer(self._kept.toolset([declared(tool) for tool in tools or ()]))
         turns = Conversation(writer).turns(messages_of(messages))
         transcript = Transcript(writer)
         transcript.update(
             [replace(turn, parts=tuple(part for part in turn.parts if not isinstance(part, Image))) for turn in turns]
         )
         pictures = sum(len(images_of(turn)) for turn in turns)
-        return self.get_num_tokens(transcript.completion()) + pictures * IMAGE_TOKENS.get(
-            self._asked.family.turn_format, 0
-        )
-
-    async def _counted(self, text: str) -> int:
-        gemma = self._asked
-        while isinstance(gemma, Route):
-            gemma = gemma.models[0]
-        count = getattr(gemma.backend, "count", None)
-        if count is not None:
-            with suppress(BadRequest):  # this server does not count after all
-                return int(await count(gemma.model, text))
-        return estimate(text)
+        return self.get_num_tokens(transcript.completion()) + pictures * IMAGE_TOKENS.get(model.family.turn_format, 0)
 
     def bind_tools(
         self,
@@ -247,8 +225,7 @@ class ChatGemma(BaseChatModel):
             tools: what may be called.
             tool_choice: `auto`, `any` (or `required`, or True), `none`, the name of a tool, or OpenAI's form of that.
         """
-        declared = [convert_to_openai_tool(tool) for tool in tools]
-        return self.bind(tools=declared, tool_choice=choice_of(tool_choice), **kwargs)
+        return self.bind(tools=[declared(tool) for tool in tools], tool_choice=choice_of(tool_choice), **kwargs)
 
     def with_structured_output(
         self,
@@ -273,20 +250,8 @@ class ChatGemma(BaseChatModel):
             return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
         if method != "json_mode":
             raise ValueError(f"There is no method {method!r}: say function_calling, json_schema or json_mode.")
-        parser: Runnable[Any, Any]
-        if isinstance(schema, type) and is_basemodel_subclass(schema):
-            parser = PydanticOutputParser(pydantic_object=schema)
-        else:
-            parser = JsonOutputParser()
-        described = convert_to_openai_tool(schema)
-        model = self.bind(ls_structured_output_format={"kwargs": {"method": method}, "schema": described})
-        if not include_raw:
-            return model | parser
-        parsed = RunnablePassthrough.assign(
-            parsed=RunnableLambda(lambda found: found["raw"]) | parser, parsing_error=lambda _: None
-        )
-        failed = RunnablePassthrough.assign(parsed=lambda _: None)
-        return RunnableMap(raw=model) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+        traced = {"kwargs": {"method": method}, "schema": convert_to_openai_tool(schema)}
+        return read_as_json(self.bind(ls_structured_output_format=traced), schema, include_raw=include_raw)
 
     def _generate(
         self,
@@ -337,6 +302,7 @@ class ChatGemma(BaseChatModel):
         async with aclosing(self._said(messages, stop, kwargs)) as pieces:
             async for piece in pieces:
                 chunk = ChatGenerationChunk(message=message_chunk(piece))
+                chunk.message.id = None  # ours is known at the end only, and LangChain gives all pieces the same
                 if run_manager is not None:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk
@@ -345,56 +311,45 @@ class ChatGemma(BaseChatModel):
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[TextDelta | ThoughtDelta | AIMessage, None]:
         """Pieces of text and thought as they come, and last the whole message."""
-        gemma = self._tuned(self._model_for(kwargs.get("model")), kwargs)
+        model = self._model_for(kwargs)
         reply = patiently(
-            lambda: self._once(gemma, messages, stop, kwargs),
-            name=gemma.name,
-            timeout=self.timeout,
-            retries=self.max_retries,
+            lambda: self._once(model, messages, stop, kwargs),
+            name=model.name,
+            timeout=kwargs.get("timeout", self.timeout),
+            retries=kwargs.get("max_retries", self.max_retries),
         )
         async with aclosing(reply) as pieces:
             async for piece in pieces:
                 yield piece
 
     async def _once(
-        self, gemma: Model, messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
+        self, model: Model, messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[TextDelta | ThoughtDelta | AIMessage, None]:
         answer = answer_of(kwargs.get("response_format"))
-        tools = self._toolset(kwargs.get("tools") or (), answer)
-        writer = gemma.writer(tools)
+        tools = self._kept.toolset(kwargs.get("tools") or (), answer)
+        writer = model.writer(tools)
         turns = Conversation(writer).turns(messages_of(messages))
         choice = choice_of(kwargs.get("tool_choice"))
         if answer is not None:
             choice = {"auto": "required", "none": answer.name}.get(choice, choice)
         ends = tuple(stop or self.stop or ())
-        name = gemma.model
-        held = answer is not None or choice != "auto" or gemma.takes_back
-        async with aclosing(gemma.stream(turns, tools, tool_choice=choice, stop=ends)) as events:
+        name = model.model
+        told = Telling(held=answer is not None or choice != "auto" or model.takes_back)
+        async with aclosing(model.stream(turns, tools, tool_choice=choice, stop=ends)) as events:
             async for event in events:
-                if isinstance(event, ThoughtDelta) or (isinstance(event, TextDelta) and not held):
-                    yield event
-                elif isinstance(event, Rerouted):
+                if isinstance(event, Rerouted):
                     name = event.answers
                 elif isinstance(event, Reply):
                     reply = event if answer is None else answered(event, answer)
                     if kwargs.get("parallel_tool_calls") is False and len(reply.calls) > 1:
                         reply = replace(reply, calls=reply.calls[:1], repaired=True)
-                    if held and reply.text:  # LangChain adds piece to piece: none can be taken back
-                        yield TextDelta(reply.text)
+                    rest, reply = told.end(reply)
+                    if rest:
+                        yield TextDelta(rest)
                     message = ai_message(reply, writer)
                     message.response_metadata.update(
                         model_name=name, model_provider="gemmagraph", finish_reason=reply.stop
                     )
                     yield message
-
-    def _toolset(self, tools: Sequence[Mapping[str, Any]], answer: ToolSpec | None = None) -> Toolset:
-        """The tools as they are declared; the same object for the same tools, since much is kept with it."""
-        key = json.dumps([tools, answer and [answer.name, answer.description, answer.parameters]], sort_keys=True)
-        found = self._toolsets.get(key)
-        if found is None:
-            declared = [function_of(tool) for tool in tools]
-            found = Toolset([*declared, *([answer] if answer else [])])
-            while len(self._toolsets) >= _MOST_TOOLSETS:
-                self._toolsets.pop(next(iter(self._toolsets)))
-            self._toolsets[key] = found
-        return found
+                elif (piece := told.piece(event)) is not None:
+                    yield piece

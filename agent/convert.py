@@ -27,6 +27,7 @@ from gemmagraph.events import TextDelta, ThoughtDelta
 from gemmagraph.pictures import image_in
 from gemmagraph.prompts.messages import JSON, Image, Part, Reply, Text, Thought, ToolCall, ToolResult, Turn, Usage
 from gemmagraph.prompts.prompt import PromptWriter
+from gemmagraph.tools.secrets import mask_json
 
 _written = json.JSONEncoder(ensure_ascii=False).encode
 _JSON_CONTENT: Final = "gemmagraph_json"
@@ -129,7 +130,16 @@ def messages_of(said: str | Sequence[Any]) -> list[AnyMessage]:
     for message in found:
         _text(message)  # what cannot be read must not get into a conversation
     # The caller's messages stay as they are: one with an id would take its own place when it is said again.
-    return [message if message.id else message.model_copy(update={"id": f"m_{token_hex(16)}"}) for message in found]
+    return [_entering(message) for message in found]
+
+
+def _entering(message: AnyMessage) -> AnyMessage:
+    """A message as it enters a conversation: with an id, and without the value of any secret."""
+    changes: dict[str, Any] = {} if message.id else {"id": f"m_{token_hex(16)}"}
+    content = mask_json(message.content)
+    if content != message.content:
+        changes["content"] = content
+    return message.model_copy(update=changes) if changes else message
 
 
 class Conversation:

@@ -26,6 +26,15 @@ class StepStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolsPicked:
+    """There are more tools than the model is shown at once: these are the ones for this run."""
+
+    names: tuple[str, ...]
+    of: int
+    """How many there are."""
+
+
+@dataclass(frozen=True, slots=True)
 class PromptSent:
     """What goes to the server: the whole prompt, or the chat messages. Where the server writes the prompt itself, the
     turns in the form of messages."""
@@ -169,6 +178,7 @@ class RunFinished:
 
 Event: TypeAlias = (
     StepStarted
+    | ToolsPicked
     | PromptSent
     | Notice
     | TextDelta

@@ -33,13 +33,15 @@ class Limits:
     """The model is warned when a call with the same arguments has had the same result this often."""
     same_call_stop: int = 4
     """The run ends when it has had it this often."""
+    tools: int | None = 32
+    """Tools that the model is shown at once; of more, those are picked that fit what was said."""
     parallel: int = 16
     """Calls of one turn that run at the same time."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            if value is None and name in ("wall_time", "tokens"):
+            if value is None and name in ("wall_time", "tokens", "tools"):
                 continue
             if not isinstance(value, (int, float) if name == "wall_time" else int) or not value > 0:
                 raise AgentError(f"Limits: {name} is {value!r}.", hint="It must be a number above 0.")

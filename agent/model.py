@@ -14,7 +14,6 @@ from gemmagraph.backends.base import Request, Transport
 from gemmagraph.budget import IMAGE_TOKENS, Budget, Overflow, Window, told_by
 from gemmagraph.errors import AgentError, BackendError, BadRequest, ChoiceIgnored, EmptyReply
 from gemmagraph.events import Event, HeldTo, PromptSent, Reasked
-from gemmagraph.prompts.catalog import Family, family_of
 from gemmagraph.prompts.messages import Reply, Text, ToolResult, Turn, Usage
 from gemmagraph.prompts.notation import Notation, notation_named
 from gemmagraph.prompts.prompt import PromptWriter, Transcript
@@ -23,7 +22,7 @@ from gemmagraph.prompts.turns import turn_format
 from gemmagraph.reading import Reading
 from gemmagraph.tokens import Counter
 from gemmagraph.toolchoice import ToolChoice, Wish, constraint, wish
-from gemmagraph.transports import FALLBACK_NOTATION, notation_for, shown, transport_for
+from gemmagraph.transports import FALLBACK_NOTATION, family_for, notation_for, shown, transport_for
 
 if TYPE_CHECKING:
     import os
@@ -39,7 +38,6 @@ DEFAULT_MAX_TOKENS: Final = 2_048
 """Tokens of one reply. Without a bound a small model that repeats itself runs for minutes."""
 _NAMELESS: Final = frozenset({"builtin", "scripted"})
 """Backends whose label says it all."""
-_FALLBACK_FAMILY: Final = "gemma3"
 _TAKES_NO_TOOLS: Final = "does not support tools"
 """How backends say that their server takes none."""
 
@@ -106,7 +104,7 @@ class Gemma:
             self.backend, self.model = backend_for(model, base_url=base_url, api_key=api_key)
         else:
             self.backend, self.model = model, model.name
-        self.family = _family(self.backend, getattr(self.backend, "model", self.model))
+        self.family = family_for(self.backend, getattr(self.backend, "model", self.model))
         self.notation: Notation = notation_for(notation, self.family, self.backend, transport)
         self.transport: Transport = transport or transport_for(self.notation, self.family, self.backend)
         for name, value in (("context", context), ("max_tokens", max_tokens)):
@@ -275,7 +273,7 @@ class Gemma:
         fitted = await self.window.fit(asked.turns, asked.transcript)
         for dropped in fitted.events:
             yield dropped
-        turns, usage, empty = fitted.turns, Usage(), False
+        turns, usage, empty, unusable = fitted.turns, Usage(), False, Reply()
         for attempt in range(1, MAX_REASKS + 2):
             request = await self._request(asked, turns, wanted, attempt)
             if asked.watched:
@@ -306,6 +304,8 @@ class Gemma:
             if attempt <= MAX_REASKS:
                 yield Reasked(fault, attempt)
                 turns = [*turns, *_complaint(reply, fault, self.transport)]
+        if not unusable.raw:
+            raise EmptyReply(f"{self.name} answered with nothing that can be read.", hint=_OTHER_WORDS)
         if wanted.broken(unusable, writer):
             cut = unusable.stop == "length"
             raise ChoiceIgnored(
@@ -386,15 +386,3 @@ def _complaint(reply: Reply, fault: str, transport: Transport) -> Iterator[Turn]
         "tool",
         tuple(ToolResult(f"bad_{i}", bad.tool or "?", bad.message, True) for i, bad in enumerate(reply.bad_calls)),
     )
-
-
-def _family(backend: Backend, model: str) -> Family:
-    if model == backend.name:
-        return family_of(_FALLBACK_FAMILY)
-    family = family_of(model)
-    if not family.tools:
-        raise AgentError(
-            f"{model!r} is a {family.name} model, which does not hold conversations.",
-            hint="Use a chat model, such as gemma3:4b.",
-        )
-    return family

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 from langchain_core.messages import AIMessage, SystemMessage
@@ -14,15 +15,15 @@ from langgraph.types import Command
 
 from gemmagraph import calls
 from gemmagraph.approvals import Approval, Decision, Reject, decide
-from gemmagraph.convert import Conversation, ai_message
+from gemmagraph.convert import ai_message
 from gemmagraph.errors import BackendTimeout, ChoiceIgnored
 from gemmagraph.events import ApprovalAsked, ApprovalDecided, Notice, Reasked, StepStarted, TextDelta
 from gemmagraph.output import ANSWER
 from gemmagraph.prompts.arguments import write_plainly
 from gemmagraph.prompts.messages import Reply
-from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.run import Kit, Run
 from gemmagraph.state import State
+from gemmagraph.tools.secrets import Masker, mask
 
 Next = Command[Literal["model", "approval", "tools", "__end__"]]
 
@@ -31,7 +32,7 @@ _CUT: Final = "the answer was cut at max_tokens"
 
 async def call_model(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     """Asks the model for the next turn, and says where to go on."""
-    run = _run_of(kit, runtime)
+    run = _run_of(kit, state, runtime)
     over = run.limit_reached()
     if over:
         run.end("limit", over)
@@ -54,7 +55,7 @@ async def call_model(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     run.messages = [*state["messages"], message]
     update = {"messages": [message]}
     if reply.calls:
-        asked = run.kit.approve is not None and calls.to_ask(run.kit, message)
+        asked = run.kit.approve is not None and calls.to_ask(run, message)
         return Command(update=update, goto="approval" if asked else "tools")
     if reply.bad_calls:
         run.end("failed", f"the model's call could not be used: {reply.bad_calls[0].message}")
@@ -71,6 +72,7 @@ async def _ask(run: Run, state: State) -> Reply:
         TimeoutError: the run's time is over. What was said until then is kept in the run.
     """
     said: list[str] = []
+    masker = Masker()
     messages: list[Any] = state["messages"]
     if run.kit.instructions:
         run.system = run.system or SystemMessage(content=run.kit.instructions, id="instructions")
@@ -82,19 +84,26 @@ async def _ask(run: Run, state: State) -> Reply:
             watched = run.watch is not None
             stream = run.kit.gemma.stream(
                 turns,
-                run.kit.toolset,
+                run.toolset,
                 transcript=run.transcript,
                 watched=watched,
                 tool_choice="required" if run.kit.output else "auto",
             )
             async with aclosing(stream) as events:
                 async for event in events:
-                    if isinstance(event, Reply):
-                        reply = event
-                        continue
                     if isinstance(event, TextDelta):
-                        said.append(event.text)
+                        if not (text := masker.feed(event.text)):
+                            continue
+                        event = event if text == event.text else replace(event, text=text)
+                        said.append(text)
+                    elif isinstance(event, Reply):
+                        if rest := masker.close():
+                            said.append(rest)
+                            run.emit(TextDelta(rest))
+                        reply = _masked(event)
+                        continue
                     elif isinstance(event, Reasked):
+                        masker = Masker()
                         said.clear()
                     run.emit(event)
     except TimeoutError as exc:
@@ -107,21 +116,29 @@ async def _ask(run: Run, state: State) -> Reply:
     return reply
 
 
+def _masked(reply: Reply) -> Reply:
+    """A reply as it may be kept. What a model was told holds no secret, but it may have guessed one together."""
+    text, thoughts, raw = mask(reply.text), mask(reply.thoughts), mask(reply.raw)
+    if (text, thoughts, raw) == (reply.text, reply.thoughts, reply.raw):
+        return reply
+    return replace(reply, text=text, thoughts=thoughts, raw=raw)
+
+
 async def ask_approval(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     """Asks a person about each call of the last turn that needs it, one after the other."""
-    run = _run_of(kit, runtime)
+    run = _run_of(kit, state, runtime)
     message = state["messages"][-1]
     assert isinstance(message, AIMessage)
     decisions: dict[str, Any] = {}
-    for call, reason in calls.to_ask(kit, message):
+    for call, ruling in calls.to_ask(run, message):
         approval = Approval(
             id=call["id"] or "",
             tool=call["name"],
             arguments=calls.copied(call["args"]),
             request=write_plainly(call["name"], call["args"]),
-            reason=reason,
-            user=run.user,
-            thread=run.thread,
+            reason=ruling.reason,
+            user=run.asker.user,
+            thread=run.asker.thread,
         )
         run.emit(ApprovalAsked(approval))
         decision = await _decision(run, approval)
@@ -141,7 +158,7 @@ async def _decision(run: Run, approval: Approval) -> Decision:
 
 async def run_tools(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     """Runs the calls of the last turn, and puts their results behind it in the order of the calls."""
-    run = _run_of(kit, runtime)
+    run = _run_of(kit, state, runtime)
     message = state["messages"][-1]
     assert isinstance(message, AIMessage)
     results = await calls.perform(run, message, state.get("decisions") or {})
@@ -157,12 +174,13 @@ async def run_tools(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     return Command(update={"messages": results}, goto="__end__")
 
 
-def _run_of(kit: Kit, runtime: Runtime[Any]) -> Run:
+def _run_of(kit: Kit, state: State, runtime: Runtime[Any]) -> Run:
     """The run that a step belongs to. If somebody else's code started the graph, the step gets one of its own:
     there are no limits but the graph's recursion limit, and nobody watches."""
     run = runtime.context
     # Inside another graph the context is that graph's, and may even be the run of another agent.
     if isinstance(run, Run) and run.kit is kit:
         return run
-    transcript = Transcript(kit.gemma.writer(kit.toolset))
-    return Run(kit, transcript, Conversation(transcript.writer))
+    run = Run(kit)
+    run.begin(state["messages"])
+    return run

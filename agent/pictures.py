@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from gemmagraph.errors import AgentError
 from gemmagraph.prompts.messages import JSON, Image
@@ -85,3 +85,19 @@ def _kind_of(data: bytes, what: str) -> str:
         if data.startswith(beginning):
             return kind
     raise AgentError(f"{what} no PNG, JPEG, WebP, GIF or BMP picture.", hint="Convert it to PNG.")
+
+
+def with_images(said: str | Sequence[Any], images: Sequence[Picture]) -> str | Sequence[Any]:
+    """What was said, with the pictures that belong to it.
+
+    Raises:
+        AgentError: there is no text that they could belong to, or one of them is no picture.
+    """
+    if not images:
+        return said
+    if isinstance(images, str | bytes):
+        images = [images]
+    if not isinstance(said, str):
+        raise AgentError("images= goes with a text.", hint="Put pictures into the messages, or pass a text.")
+    blocks = [{"type": "text", "text": said}, *(block_of(image_of(image)) for image in images)]
+    return [{"role": "user", "content": blocks}]

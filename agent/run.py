@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gemmagraph.approvals import Approver
-from gemmagraph.events import Event, LimitReached
+from gemmagraph.events import Event, LimitReached, ToolsPicked
 from gemmagraph.fallback import Model
 from gemmagraph.limits import Limits
 from gemmagraph.prompts.messages import JSON, Usage
 from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.prompts.toolset import Toolset
-from gemmagraph.tools import Tool
+from gemmagraph.tools import Tool, ToolContext
 
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage, SystemMessage, ToolMessage
 
     from gemmagraph.convert import Conversation
+    from gemmagraph.offering import Offer
     from gemmagraph.output import Output
 
 Stop: TypeAlias = Literal["answered", "needs_approval", "limit", "cancelled", "failed"]
@@ -71,7 +72,7 @@ class Kit:
 
     gemma: Model
     tools: Mapping[str, Tool]
-    toolset: Toolset
+    offer: Offer
     limits: Limits
     instructions: str
     approve: Approver | None
@@ -83,12 +84,13 @@ class Run:
     """One run."""
 
     kit: Kit
-    transcript: Transcript
-    conversation: Conversation
-    user: str | None = None
-    thread: str | None = None
-    values: Mapping[str, JSON] = field(default_factory=dict)
+    asker: ToolContext = field(default_factory=ToolContext)
+    """Who asks, where, and what the application gave along."""
     watch: Callable[[Event], None] | None = None
+    toolset: Toolset = field(init=False)
+    """The tools that the model is shown. This and the next two are there once `begin` was called."""
+    transcript: Transcript = field(init=False)
+    conversation: Conversation = field(init=False)
     begun: float = field(default_factory=time.monotonic)
     messages: list[AnyMessage] = field(default_factory=list)
     """The conversation, as far as the steps have come."""
@@ -113,9 +115,28 @@ class Run:
     said: str = ""
     """The last that was said to the person, as far as it came."""
 
+    def begin(self, messages: Sequence[AnyMessage]) -> None:
+        """Chooses what the model is shown in this run, by what was said."""
+        from gemmagraph.convert import Conversation
+
+        offer = self.kit.offer
+        self.toolset = offer.toolset(messages)
+        self.transcript = Transcript(self.kit.gemma.writer(self.toolset))
+        self.conversation = Conversation(self.transcript.writer)
+        if offer.picks:
+            self.emit(ToolsPicked(tuple(spec.name for spec in self.toolset), len(offer.all)))
+
     def emit(self, event: Event) -> None:
         if self.watch is not None:
             self.watch(event)
+
+    def context(self, call: str | None = None) -> ToolContext:
+        """What a tool may know of this run. The same call has the same `idempotency_key`, its id."""
+        return self.asker if call is None else replace(self.asker, idempotency_key=call)
+
+    @property
+    def thread(self) -> str | None:
+        return self.asker.thread
 
     def seconds_left(self) -> float | None:
         """Of the run's wall time."""

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage
@@ -65,3 +65,20 @@ class Threads:
 def _call(turn: asyncio.Future[None]) -> None:
     if not turn.done():  # it may have been cancelled meanwhile
         turn.set_result(None)
+
+
+async def end_of(task: asyncio.Task[Any]) -> None:
+    """Waits for the end of `task`, and cancels it if the waiter is cancelled: once, so that a second and a third
+    time do not break into its clean-up."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as exc:
+            if cancelled is None:
+                task.cancel()
+            cancelled = exc
+    if not task.cancelled():
+        task.exception()  # seen: asyncio would complain about that of a run nobody waits for any more
+    if cancelled is not None:
+        raise cancelled

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from gemmagraph.backends.base import Request, Transport
 from gemmagraph.errors import AgentError
 from gemmagraph.prompts.arguments import write_plainly
-from gemmagraph.prompts.catalog import Family
+from gemmagraph.prompts.catalog import Family, family_of
 from gemmagraph.prompts.messages import JSON, ToolCall, ToolResult, Turn
 from gemmagraph.prompts.notation import Notation, notation_named
 
@@ -22,12 +22,31 @@ if TYPE_CHECKING:
 FALLBACK_NOTATION: Final = "function_call"
 """Any model that follows instructions can be asked to write it."""
 
+_FALLBACK_FAMILY: Final = "gemma3"
+
 _BEST_WITH_TOOLS: Final = frozenset({("ollama", "gemma4"), ("gemini", "gemma4")})
 """Backends and families for which the server's own fields for tools are best: what the models were trained on reaches
 them no other way. FunctionGemma on Ollama is none of them, though it could be: its server divides arguments at commas
 if the file counts `<escape>` among its control tokens, and a call would run with half a text."""
 _WITHOUT_MARKS: Final = frozenset({"ollama"})
 """Backends whose server drops control tokens from what a whole prompt brings forth."""
+
+
+def family_for(backend: Backend, model: str) -> Family:
+    """The family of a model; of a backend that is no model, that of most.
+
+    Raises:
+        AgentError: its models hold no conversations.
+    """
+    if model == backend.name:
+        return family_of(_FALLBACK_FAMILY)
+    family = family_of(model)
+    if not family.tools:
+        raise AgentError(
+            f"{model!r} is a {family.name} model, which does not hold conversations.",
+            hint="Use a chat model, such as gemma3:4b.",
+        )
+    return family
 
 
 def notation_for(named: str | None, family: Family, backend: Backend, transport: Transport | None) -> Notation:

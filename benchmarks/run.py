@@ -26,6 +26,7 @@ import grammar
 import imports
 import making
 import parallel
+import ranking
 import reading
 import rendering
 import sides
@@ -37,6 +38,7 @@ GROUPS: dict[str, Callable[[Effort], list[Row]]] = {
     "steps": steps.rows,
     "making": making.rows,
     "parallel": parallel.rows,
+    "ranking": ranking.rows,
     "reading": reading.rows,
     "rendering": rendering.rows,
     "grammar": grammar.rows,

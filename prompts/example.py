@@ -134,6 +134,8 @@ class Examples:
             choices = [self.value(items, name.removesuffix("s"), depth + 1)]
             if schema.get("uniqueItems") and wanted > 1:
                 choices = list(self._candidates(items, name.removesuffix("s"), depth + 1))
+            if choices == [None] and not schema.get("minItems"):
+                return found  # below this depth nothing is made up
             found += (choices * wanted)[: wanted - len(found)]
         return found[: int(schema.get("maxItems", 20))]
 

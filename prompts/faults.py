@@ -34,7 +34,11 @@ _FORMAT_NOUNS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "date": "a date",
         "date-time": "a date and time",
+        "date-time-local": "a date and time without an offset,",
+        "date-time-or-local": "a date and time",
         "time": "a time",
+        "time-local": "a time without an offset,",
+        "time-or-local": "a time",
         "email": "an e-mail address",
         "uuid": "a UUID",
         "uri": "a URI",

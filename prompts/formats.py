@@ -1,4 +1,9 @@
-"""The string formats that are asserted, and patterns in ECMA's meaning. No other format is looked at."""
+"""The string formats that are asserted, and patterns in ECMA's meaning. No other format is looked at.
+
+`date-time` and `time` are those of RFC 3339, with an offset. Python's own types are content with less: what they take
+has names of its own here, of which `-local` has no offset, and `-or-local` may have one. Seconds may be left out, or
+the whole time behind a date, and a blank may stand for the `T`.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,16 @@ import datetime
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_TIME = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:[zZ]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII)
+_HOUR = r"(?:[01]\d|2[0-3]):[0-5]\d"
+_OFFSET = rf"(?:[zZ]|[+-]{_HOUR})"
+_TIME = re.compile(rf"{_HOUR}:[0-5]\d(?:\.\d+)?{_OFFSET}", re.ASCII)
+_LOCAL = re.compile(rf"{_HOUR}(?::[0-5]\d(?:\.\d+)?)?", re.ASCII)
+_OR_LOCAL = re.compile(rf"{_LOCAL.pattern}{_OFFSET}?", re.ASCII)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CHAR = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
@@ -70,12 +80,12 @@ def _is_date(text: str) -> bool:
     return True
 
 
-def _is_time(text: str) -> bool:
-    return _TIME.fullmatch(text) is not None
+def _is_date_time(time: re.Pattern[str], text: str, between: tuple[str, ...] = ("T", "t")) -> bool:
+    return text[10:11] in between and _is_date(text[:10]) and time.fullmatch(text[11:]) is not None
 
 
-def _is_date_time(text: str) -> bool:
-    return text[10:11] in ("T", "t") and _is_date(text[:10]) and _is_time(text[11:])
+def _is_pythons(time: re.Pattern[str], text: str) -> bool:
+    return _is_date(text) or _is_date_time(time, text, ("T", "t", " "))
 
 
 def _is_address(make: Callable[[str], object], text: str) -> bool:
@@ -89,8 +99,12 @@ def _is_address(make: Callable[[str], object], text: str) -> bool:
 _CHECKS: Final[Mapping[str, Callable[[str], bool]]] = MappingProxyType(
     {
         "date": _is_date,
-        "date-time": _is_date_time,
-        "time": _is_time,
+        "date-time": partial(_is_date_time, _TIME),
+        "date-time-local": partial(_is_pythons, _LOCAL),
+        "date-time-or-local": partial(_is_pythons, _OR_LOCAL),
+        "time": lambda text: _TIME.fullmatch(text) is not None,
+        "time-local": lambda text: _LOCAL.fullmatch(text) is not None,
+        "time-or-local": lambda text: _OR_LOCAL.fullmatch(text) is not None,
         "email": lambda text: _EMAIL.fullmatch(text) is not None,
         "uuid": lambda text: _UUID.fullmatch(text) is not None,
         "uri": lambda text: _URI.fullmatch(text) is not None,
@@ -103,7 +117,11 @@ FORMAT_EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "date": "2026-05-04",
         "date-time": "2026-05-04T09:30:00Z",
+        "date-time-local": "2026-05-04T09:30:00",
+        "date-time-or-local": "2026-05-04T09:30:00",
         "time": "09:30:00Z",
+        "time-local": "09:30:00",
+        "time-or-local": "09:30:00",
         "email": "ann@example.org",
         "uuid": "123e4567-e89b-42d3-a456-426614174000",
         "uri": "https://example.org/page",
@@ -112,3 +130,7 @@ FORMAT_EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """A text of each asserted format."""
+STANDARD: Final[Mapping[str, str]] = MappingProxyType(
+    {"date-time-or-local": "date-time", "time-or-local": "time", "date-time-local": "", "time-local": ""}
+)
+"""Formats that only we know, and what comes near each, as others know it; "" if nothing does."""

@@ -65,12 +65,15 @@ _CHARACTERS: Final = (
     ("no-small", f"[{_PLAIN}a-z] | backslash | break | tab | coded"),
 )
 
+_CLOCK: Final = '([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9] ":" [0-5] [0-9] ("." [0-9]{1,9})?'
+_OFFSET: Final = '("Z" | [+\\x2D] ([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9])'
 _FORMATS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "date": '[12] [0-9] [0-9] [0-9] "-" (("0" [13578] | "1" [02]) "-" ("0" [1-9] | [12] [0-9] | "3" [01])'
         ' | ("0" [469] | "11") "-" ("0" [1-9] | [12] [0-9] | "30") | "02-" ("0" [1-9] | "1" [0-9] | "2" [0-8]))',
-        "time": '([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9] ":" [0-5] [0-9] ("." [0-9]{1,9})?'
-        ' ("Z" | [+\\x2D] ([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9])',
+        "time": f"{_CLOCK} {_OFFSET}",
+        "time-local": _CLOCK,
+        "time-or-local": f"{_CLOCK} {_OFFSET}?",
         "uuid": '[0-9a-fA-F]{8} ("-" [0-9a-fA-F]{4}){3} "-" [0-9a-fA-F]{12}',
         "ipv4": 'octet "." octet "." octet "." octet',
         "ipv6": '[0-9a-fA-F]{1,4} (":" [0-9a-fA-F]{1,4}){7}',
@@ -79,8 +82,10 @@ _FORMATS: Final[Mapping[str, str]] = MappingProxyType(
         ' ("?" [0-9A-Za-z._~!$&\'()*+,;=:@/?\\x2D]*)? ("#" [0-9A-Za-z._~!$&\'()*+,;=:@/?\\x2D]*)?',
     }
 )
-"""Part of what each format allows: no 29th of February, no short IPv6 address, no `%41` in a URI, no year before
-1000."""
+"""Part of what each format allows: no 29th of February, no time without seconds, no short IPv6 address, no `%41` in a
+URI, no year before 1000."""
+_TIMES: Final = {"date-time": "time", "date-time-local": "time-local", "date-time-or-local": "time-or-local"}
+"""What stands behind the date."""
 _OCTET: Final = '"25" [0-5] | "2" [0-4] [0-9] | "1" [0-9] [0-9] | [1-9] [0-9] | [0-9]'
 
 
@@ -145,8 +150,8 @@ class Strings:
         return text and self._rules.rule(f"{self._quote} {text} {self._quote}")
 
     def _format(self, name: str) -> str | None:
-        if name == "date-time":
-            return f'{self._format("date")} "T" {self._format("time")}'
+        if name in _TIMES:
+            return f'{self._format("date")} "T" {self._format(_TIMES[name])}'
         if name not in _FORMATS:
             return None
         if name == "ipv4":

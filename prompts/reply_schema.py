@@ -10,22 +10,17 @@ The first two are what the notation `json` reads; `unwrapped` takes the answer o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
 from gemmagraph.prompts.errors import NotationError
 from gemmagraph.prompts.grammar import Choice
 from gemmagraph.prompts.messages import JSON, Reply, ToolSpec
+from gemmagraph.prompts.schemas import changed, moved, standard
 from gemmagraph.prompts.toolset import Toolset
 
 _ANSWER: Final = "answer"
-_MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
-_LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems")
-_PARTS: Final = (
-    "items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems",
-    "unevaluatedProperties",
-)  # fmt: skip
 _CLOSING: Final = {
     "additionalProperties",
     "unevaluatedProperties",
@@ -82,7 +77,7 @@ def unwrapped(reply: Reply) -> Reply:
 
 def _call(spec: ToolSpec, name: str, defs: dict[str, JSON]) -> dict[str, JSON]:
     """The schema of a call. Parameters with references go to `defs`, under `name`, and their references with them."""
-    parameters = _moved(spec.parameters, f"#/$defs/{name}")
+    parameters = changed(moved(standard(spec.parameters), f"#/$defs/{name}"), _with_null)
     if not _CLOSING & parameters.keys():
         parameters = {"type": "object", **parameters, "additionalProperties": False}
     if '"$ref"' in json.dumps(spec.parameters):
@@ -99,20 +94,7 @@ def _one_of(options: list[dict[str, JSON]]) -> dict[str, JSON]:
     return options[0] if len(options) == 1 else {"anyOf": options}
 
 
-def _moved(schema: JSON, place: str) -> JSON:
-    """A schema as it reads when its root stands at `place`, `nullable` told as JSON Schema tells it."""
-    if not isinstance(schema, Mapping):
-        return schema
-    found: dict[str, JSON] = {}
-    for keyword, value in schema.items():
-        if keyword == "$ref" and isinstance(value, str) and value.startswith("#"):
-            found[keyword] = place + value[1:]
-        elif keyword in _MAPS and isinstance(value, Mapping):
-            found[keyword] = {key: _moved(inner, place) for key, inner in value.items()}
-        elif keyword in _LISTS and isinstance(value, list):
-            found[keyword] = [_moved(inner, place) for inner in value]
-        elif keyword in _PARTS:
-            found[keyword] = _moved(value, place)
-        elif keyword != "nullable":
-            found[keyword] = value
+def _with_null(schema: dict[str, JSON]) -> dict[str, JSON]:
+    """A schema with `nullable` told as JSON Schema tells it."""
+    found = {keyword: value for keyword, value in schema.items() if keyword != "nullable"}
     return {"anyOf": [found, {"type": "null"}]} if schema.get("nullable") is True else found

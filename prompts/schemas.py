@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from gemmagraph.prompts.formats import STANDARD
 from gemmagraph.prompts.messages import JSON
 
+_MAPS: Final = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+"""Keywords whose value is an object of schemas."""
+_LISTS: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_PARTS: Final = frozenset(
+    {"items", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else", "unevaluatedItems",
+     "unevaluatedProperties"}
+)  # fmt: skip
 _DEEPEST: Final = 8
 _MOST_PARTS: Final = 500
 """A schema from elsewhere may hold, by reference, more parts than a prompt has room for."""
@@ -41,6 +49,47 @@ def flat(parameters: Mapping[str, JSON], keep_null: bool = False) -> dict[str, J
     return {"type": "object", "properties": {}, **_Flattening(parameters, keep_null).part(parameters, 0, ())}
 
 
+def moved(schema: JSON, place: str) -> JSON:
+    """A schema as it reads when its root stands at `place`, a JSON pointer such as `#/$defs/x`."""
+
+    def pointed(part: dict[str, JSON]) -> dict[str, JSON]:
+        target = part.get("$ref")
+        return {**part, "$ref": place + target[1:]} if isinstance(target, str) and target[:1] == "#" else part
+
+    if isinstance(schema, Mapping):
+        schema = {key: value for key, value in schema.items() if key not in ("$schema", "$id")}
+    return changed(schema, pointed)
+
+
+def standard(parameters: Mapping[str, JSON]) -> dict[str, JSON]:
+    """The schema of a tool's arguments for others: without formats that only we know."""
+
+    def known(part: dict[str, JSON]) -> dict[str, JSON]:
+        instead = STANDARD.get(part["format"]) if isinstance(part.get("format"), str) else None
+        if instead is None:
+            return part
+        rest = {key: value for key, value in part.items() if key != "format"}
+        return {**rest, "format": instead} if instead else rest
+
+    found: dict[str, JSON] = changed(parameters, known)
+    return found
+
+
+def changed(schema: JSON, change: Callable[[dict[str, JSON]], dict[str, JSON]]) -> JSON:
+    """A schema with `change` made to every schema in it and to itself, the inner ones first."""
+    if not isinstance(schema, Mapping):
+        return schema
+    found: dict[str, JSON] = {}
+    for keyword, value in schema.items():
+        if keyword in _MAPS and isinstance(value, Mapping):
+            found[keyword] = {key: changed(inner, change) for key, inner in value.items()}
+        elif keyword in _LISTS and isinstance(value, list):
+            found[keyword] = [changed(inner, change) for inner in value]
+        else:
+            found[keyword] = changed(value, change) if keyword in _PARTS else value
+    return change(found)
+
+
 class _Flattening:
     def __init__(self, root: Mapping[str, JSON], keep_null: bool) -> None:
         self._root = root
@@ -64,6 +113,8 @@ class _Flattening:
                 found[key] = self.part(value, depth + 1, inside)
             elif key in ("anyOf", "oneOf", "prefixItems"):
                 found[key] = [self.part(each, depth + 1, inside) for each in value]
+            elif key == "format":
+                found[key] = STANDARD.get(str(value)) or value
             else:
                 found[key] = value
         return found

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gemmagraph.prompts import notation
+from gemmagraph.tools import secrets
 
 ROOT = Path(__file__).parent.parent
 LIVE = os.environ.get("OLLAMA_HOST", "")
@@ -197,3 +198,9 @@ def live_ollama() -> tuple[str, str]:
     if not LIVE:
         pytest.skip("OLLAMA_HOST is not set: no real Ollama to test against")
     return LIVE, LIVE_MODEL
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_is_known_to_the_next_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test has read would be masked in all that follow in this process."""
+    monkeypatch.setattr(secrets, "_known", secrets._Known())

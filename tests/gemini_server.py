@@ -88,7 +88,7 @@ class Handler(stand_in.Handler):
             path, _, action = url.path.rpartition(":")
             model = known(path)
             if action == "countTokens":
-                self.answer(200, {"totalTokens": count(body)})
+                self.answer(200, {"totalTokens": count_texts(body)})
             else:
                 if (action, url.query) != ("streamGenerateContent", "alt=sse"):
                     raise Refused(404, "NOT_FOUND", f"Unknown action {action}.")
@@ -251,6 +251,13 @@ def described(model: str) -> dict[str, Any]:
 
 def count(asked: dict[str, Any]) -> int:
     return len(json.dumps(asked["contents"])) // 4
+
+
+def count_texts(asked: dict[str, Any]) -> int:
+    texts = [part["text"] for content in asked["contents"] for part in content["parts"]]
+    if not all(texts):
+        raise Refused(400, "INVALID_ARGUMENT", "A part has no text.")
+    return sum(-(-len(text) // 4) for text in texts)
 
 
 def recorded(query: dict[str, list[str]]) -> dict[str, Any]:

@@ -26,9 +26,10 @@ Fields of a REPLY, each a switch:
 Each of the requests comes with `shown`: the tools and results as the model would have read them.
 
 Settings: load_seconds, context (when num_ctx is not asked for), most_context (what fits into memory), on_gpu (the
-share of a model on the graphics card; there is none by default), hosts (names that the Host check allows),
-cuts_silently (an old server that knows no `truncate`), close_second (a second request on a connection finds it
-closed), mlx (models in that format), no_show (an old server, without /api/show).
+share of a model on the graphics card; there is none by default), beside (bytes that it takes beside its weights),
+hosts (names that the Host check allows), cuts_silently (an old server that knows no `truncate`), close_second (a
+second request on a connection finds it closed), mlx (models in that format), no_show (an old server, without
+/api/show).
 """
 
 from __future__ import annotations
@@ -69,7 +70,6 @@ AT_LOADING = ("num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "dra
 class State(stand_in.State):
     loaded: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     loads: int = 0
-    at_once: int = 0
     most_at_once: int = 0
     runner: threading.Lock = field(default_factory=threading.Lock)
 
@@ -181,11 +181,11 @@ class Handler(stand_in.Handler):
             "sent": 0,
             "ended": "",
             "cut": 0,
+            "over": False,
         }
         with STATE.changed:
             STATE.requests.append(entry)
-            STATE.at_once += 1
-            STATE.most_at_once = max(STATE.most_at_once, STATE.at_once)
+            STATE.most_at_once = max(STATE.most_at_once, sum(not each["over"] for each in STATE.requests))
             STATE.changed.notify_all()
         try:
             self.converse(asked, entry)
@@ -198,7 +198,7 @@ class Handler(stand_in.Handler):
             raise
         finally:
             with STATE.changed:
-                STATE.at_once -= 1
+                entry["over"] = True
                 STATE.changed.notify_all()
 
     def converse(self, asked: dict[str, Any], entry: dict[str, Any]) -> None:
@@ -276,6 +276,7 @@ class Handler(stand_in.Handler):
                 self.drop()
                 return
         elif not reply.get("no_done") and "lines" not in reply:
+            entry["over"] = True  # a client that has seen the last frame may ask again before we get any further
             self.line(last_frame(asked, *counts, **late))
         self.end()
 
@@ -306,12 +307,13 @@ def fitted(asked: dict[str, Any], window: int, reply: dict[str, Any], entry: dic
 
 
 def running() -> dict[str, Any]:
-    share = STATE.settings.get("on_gpu", 0.0)
+    share, beside = STATE.settings.get("on_gpu", 0.0), STATE.settings.get("beside", 0)
     models = [
         {
             **listed(name),
             "expires_at": STARTED,
-            "size_vram": int(listed(name)["size"] * share),
+            "size": listed(name)["size"] + beside,
+            "size_vram": int((listed(name)["size"] + beside) * share),
             "context_length": window,
         }
         for name, (window, *_) in STATE.loaded.items()

@@ -41,20 +41,50 @@ def check(asked: dict[str, Any]) -> None:
     model, window = asked.get("model"), STATE.settings.get("window", 8192)
     if model not in MODELS:
         raise Refused(404, error(f"The model `{model}` does not exist.", "NotFoundError", 404))
-    tokens = count(asked)
-    if tokens > window:
-        said = (
-            f"This model's maximum context length is {window} tokens. However, your request has {tokens} input "
-            "tokens. Please reduce the length of the input messages."
-        )
-        raise Refused(400, error(said, "BadRequestError", 400))
-
+    check_room(asked, count(asked), window)
     if asked.get("tools") and "no_tools" in STATE.settings:
         raise refused("no_tools")
     if "image_url" in json.dumps(asked.get("messages")) and "no_images" in STATE.settings:
         raise refused("no_images")
     check_choice(asked)
     check_messages(asked.get("messages", ()))
+
+
+def check_room(asked: dict[str, Any], tokens: int, window: int) -> None:
+    """As vLLM does: prompt and reply must fit together. llama.cpp, LM Studio and Ollama look at the prompt only."""
+    most = asked.get("max_tokens") if STATE.kind in ("vllm", "plain") else None
+    if tokens + (most or 0) <= window:
+        return
+    age = STATE.settings.get("words", "between")
+    if age == "newest" and (most or 0) > window:
+        said = (
+            f"max_tokens={most} cannot be greater than max_model_len=max_total_tokens={window}. Please request fewer "
+            "output tokens."
+        )
+    elif age == "newest":  # it has cut the prompt where it had to end, so it does not know how long that is
+        said = (
+            f"This model's maximum context length is {window} tokens. However, you requested {most or 0} output "
+            f"tokens and your prompt contains at least {window - (most or 0) + 1} input tokens, for a total of at "
+            f"least {window + 1} tokens. Please reduce the length of the input prompt or the number of requested "
+            "output tokens."
+        )
+    elif tokens >= window:
+        said = (
+            f"This model's maximum context length is {window} tokens. However, your request has {tokens} input "
+            "tokens. Please reduce the length of the input messages."
+        )
+    elif age == "oldest":
+        said = (
+            f"This model's maximum context length is {window} tokens. However, you requested {tokens + most} tokens "
+            f"({tokens} in the messages, {most} in the completion). Please reduce the length of the messages or "
+            "completion."
+        )
+    else:
+        said = (
+            f"'max_tokens' or 'max_completion_tokens' is too large: {most}. This model's maximum context length is "
+            f"{window} tokens and your request has {tokens} input tokens ({most} > {window} - {tokens})."
+        )
+    raise Refused(400, error(said, "BadRequestError", 400))
 
 
 def refused(setting: str) -> Refused:

@@ -25,7 +25,8 @@ Fields of a REPLY, each a switch:
 Settings: kind (vllm, llamacpp, lmstudio, ollama, plain), key (the only one), window (tokens of context), version,
 page (a page for people at every path); of the list of models: owner, no_list (404), bare_list, models_key (in place
 of data); no_tools and no_images (status and words for requests with them), abilities (of the models, as llama.cpp and
-LM Studio call them), older (LM Studio before 0.4), loading (answers until llama.cpp has its model), no_tokenize.
+LM Studio call them), older (LM Studio before 0.4), words (vLLM's of a reply without room, by age: oldest, between,
+newest), loading (answers until llama.cpp has its model), no_tokenize.
 """
 
 from __future__ import annotations

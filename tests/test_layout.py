@@ -35,13 +35,30 @@ ORDER = """
     prompts/gbnf  prompts/grammar_texts  prompts/grammar_numbers  prompts/merging  prompts/grammar_values
     prompts/grammar  prompts/reply_schema  prompts/catalog  prompts/prompt
 
-    tools/errors  tools/context  tools/runtime  tools/results  tools/docstrings  tools/hints  tools/signature
-    tools/tool  tools/langchain  tools/forms  tools/sources  tools/files
+    tools/errors  tools/context  tools/fields  tools/secrets  tools/ruling  tools/runtime  tools/results
+    tools/declared/units  tools/bodies/base  tools/spill  tools/shape_text  tools/shape  tools/facts
+    tools/docstrings  tools/hints  tools/signature  tools/attempts  tools/failures  tools/cache
+    tools/tool  tools/langchain  tools/forms  tools/sources  tools/files  tools/spill_reader
+    tools/meanings  tools/words  tools/select
+    tools/guards/addresses  tools/guards/targets  tools/guards/hosts  tools/guards/answers  tools/guards/transport
+    tools/guards/launcher  tools/guards/sandbox  tools/guards/processes  tools/guards/paths
+    tools/guards/databases_statement  tools/guards/databases_binds  tools/guards/databases_rows
+    tools/guards/databases_running  tools/guards/databases_failures  tools/guards/databases_address
+    tools/guards/databases_sqlite  tools/guards/databases_postgres  tools/guards/databases
+    tools/bodies/http_answers  tools/bodies/http_connection  tools/bodies/http_request  tools/bodies/http
+    tools/bodies/shell  tools/bodies/sql_binds  tools/bodies/sql  tools/declaring
+    tools/declared/nodes  tools/declared/scalars  tools/declared/source  tools/declared/forms
+    tools/declared/structures  tools/declared/vocabulary  tools/declared/connections  tools/declared/bodies
+    tools/declared/tools  tools/declared/imports  tools/declared/people  tools/declared/format
+    tools/declared/problems  tools/declared/document  tools/declared/checks  tools/declared/loading
+    tools/declared/making
+
+
 
     agent/errors  agent/limits  agent/approvals  agent/events
     agent/backends/base  agent/backends/cassettes  agent/backends/likeness  agent/backends/recording
-    agent/backends/again  agent/backends/closing  agent/backends/lines  agent/backends/sse
-    agent/backends/coming  agent/backends/http  agent/backends/words  agent/backends/queue
+    agent/backends/again  agent/backends/closing  agent/backends/lines  agent/backends/sse  agent/backends/queue
+    agent/backends/coming  agent/backends/wire  agent/backends/failures  agent/backends/http  agent/backends/words
     agent/backends/ollama_words  agent/backends/ollama_pull  agent/backends/ollama_models
     agent/backends/ollama_tools  agent/backends/ollama_request  agent/backends/ollama_reply  agent/backends/ollama
     agent/backends/openai_kinds  agent/backends/openai_words  agent/backends/openai_probe
@@ -50,7 +67,8 @@ ORDER = """
     agent/backends/openai_reply  agent/backends/openai
     agent/backends/gemini_words  agent/backends/gemini_request  agent/backends/gemini_client
     agent/backends/gemini_reply  agent/backends/gemini
-    agent/backends/gguf_file  agent/backends/engine_thread  agent/backends/gguf_engine  agent/backends/gguf
+    agent/backends/gguf_file  agent/backends/engine_thread  agent/backends/gguf_count  agent/backends/gguf_engine
+    agent/backends/gguf
     agent/backends/transformers_folder  agent/backends/transformers_options  agent/backends/transformers_words
     agent/backends/transformers_hub  agent/backends/transformers_memory  agent/backends/transformers_loading
     agent/backends/transformers_engine  agent/backends/transformers
@@ -59,9 +77,10 @@ ORDER = """
     agent/backends/builtin  agent/backends/scripted
     agent/server_calls  agent/reading  agent/transports  agent/toolchoice
     agent/tokens  agent/ledger  agent/budget  agent/model  agent/fallback
-    agent/pictures  agent/convert  agent/output  agent/run  agent/choice
+    agent/policy  agent/pictures  agent/convert  agent/output  agent/offering  agent/run  agent/choice
     agent/threads  agent/state  agent/calls  agent/nodes
-    agent/lean  agent/graph  agent/agent  agent/patience  agent/openai_forms  agent/chat
+    agent/lean  agent/graph  agent/agent  agent/patience  agent/openai_forms
+    agent/chat_forms  agent/chat_kept  agent/chat_telling  agent/chat
 
     agent/cli/options  agent/cli/terminal  agent/cli/openai_json  agent/cli/toolfiles  agent/cli/approving
     agent/cli/display  agent/cli/parse  agent/cli/render  agent/cli/session  agent/cli/once  agent/cli/chat
@@ -81,10 +100,17 @@ AGAINST_THE_ORDER = {
 
 DOORS = {
     "langgraph": "agent/state agent/nodes agent/lean agent/graph agent/agent",
-    "langchain_core": "agent/chat agent/convert agent/state agent/nodes agent/calls agent/lean tools/langchain",
+    "langchain_core": "agent/chat agent/chat_forms agent/convert agent/state agent/nodes agent/calls agent/lean"
+    " tools/langchain",
     "pydantic": "agent/chat tools/forms tools/hints tools/langchain tools/sources",
     "jsonschema": "prompts/*",
-    "httpx": "agent/backends/*",
+    "httpx": "agent/backends/* tools/guards/answers tools/guards/transport tools/bodies/http*",
+    "h11": "agent/backends/wire",
+    "httpcore": "tools/guards/answers tools/guards/transport",
+    "yaml": "tools/declared/source",
+    "jmespath": "tools/shape",
+    "psycopg": "tools/guards/databases_postgres",
+    "sqlalchemy": "tools/guards/databases* tools/bodies/sql*",
     "ollama": "agent/backends/ollama*",
     "click": "agent/cli/*",
     "rich": "agent/cli/*",
@@ -239,7 +265,7 @@ def test_every_library_with_a_door_is_a_dependency() -> None:
     extras = [line for extra, lines in project["optional-dependencies"].items() if extra != "dev" for line in lines]
     declared = {re.split(r"[^\w-]", line, maxsplit=1)[0] for line in [*project["dependencies"], *extras]}
     there_already = {"pytest"}  # it loads its plugin itself
-    named = {"google": "google-genai"}
+    named = {"google": "google-genai", "yaml": "PyYAML", "sqlalchemy": "SQLAlchemy"}
     needed = {named.get(library, library.replace("_", "-")) for library in DOORS.keys() - there_already}
     none([f"{library} is no dependency" for library in sorted(needed - declared)])
 

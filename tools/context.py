@@ -22,3 +22,9 @@ class ToolContext:
     """The same for every try of one call, so that a service can tell a repeated request from a new one."""
     values: Mapping[str, JSON] = field(default_factory=dict)
     """What the application passed as `context=`."""
+
+    def scope(self) -> dict[str, JSON]:
+        """What `{{ context.NAME }}` finds: `user`, `thread` and `channel` are ours, the rest the application's."""
+        ours = {"user": self.user, "thread": self.thread, "channel": self.channel}
+        given = {name: value for name, value in self.values.items() if name not in ours}
+        return given | {name: value for name, value in ours.items() if value is not None}

@@ -20,6 +20,7 @@ from gemmagraph.tools.errors import ToolDefinitionError
 from gemmagraph.tools.sources import to_tools
 from gemmagraph.tools.tool import Tool
 
+_STAMP = "__gemmagraph_changed__"
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -56,8 +57,49 @@ def load_python_tools(source: str | os.PathLike[str]) -> list[Tool]:
         raise ToolDefinitionError(f"{name}: {exc.message}", hint=exc.hint) from exc
 
 
+def load_object(source: str, folder: Path) -> Any:
+    """What `./ops.py:disk_usage` or `package.module:name` names; a file is looked for in `folder`, a module there
+    first.
+
+    Raises:
+        ToolDefinitionError: it is not there, or does not import; the message names file and line.
+    """
+    where, _, name = source.rpartition(":")
+    path = folder / Path(where).expanduser()
+    if path.suffix == ".py":
+        if not path.is_file():
+            raise _no_file(path, where)
+        with _importing(where, path.resolve().parent):
+            module = _module_of(path.resolve())
+    else:
+        with _importing(where, folder):
+            module = importlib.import_module(where)
+    found: Any = module
+    for step in name.split("."):
+        if not hasattr(found, step):
+            near = difflib.get_close_matches(step, [entry for entry in dir(found) if not entry.startswith("_")], n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else ""
+            raise ToolDefinitionError(f"{where} has no {name!r}.", hint=hint)
+        found = getattr(found, step)
+    return found
+
+
+def _module_of(path: Path) -> ModuleType:
+    """A file as a module; it is run again only if it has changed."""
+    known = sys.modules.get(_module_name(path))
+    stamp = path.stat().st_mtime_ns
+    if known is None or getattr(known, _STAMP, None) != stamp:
+        known = _run(path)
+        setattr(known, _STAMP, stamp)
+    return known
+
+
+def _module_name(path: Path) -> str:
+    return f"{path.stem} ({path})"  # no import statement can mean it, so it hides no other module
+
+
 def _run(path: Path) -> ModuleType:
-    name = f"{path.stem} ({path})"  # no import statement can mean it, so it hides no other module
+    name = _module_name(path)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None  # every file that ends in .py has a loader
     assert spec.loader is not None

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import JSON
+from gemmagraph.prompts.schemas import moved
 from gemmagraph.tools.errors import ToolDefinitionError
-from gemmagraph.tools.hints import model_schema, untitled
+from gemmagraph.tools.hints import model_schema, schema_writer, untitled
 from gemmagraph.tools.signature import refusal
 
 ONLY_FIELD: Final = "answer"
@@ -45,7 +46,7 @@ def form_of(kind: Any) -> Form:
     name = getattr(kind, "__name__", str(kind))
     try:
         adapter = TypeAdapter(kind)
-        schema = untitled(adapter.json_schema())
+        schema = untitled(adapter.json_schema(schema_generator=schema_writer()))
     except (PydanticUserError, PydanticSchemaGenerationError) as exc:
         raise ToolDefinitionError(
             f"{kind!r} cannot be filled in: {str(exc).partition(chr(10))[0]}",
@@ -79,15 +80,12 @@ def _is_object(schema: Mapping[str, JSON]) -> bool:
 
 
 def _wrapped(schema: Mapping[str, JSON]) -> dict[str, JSON]:
-    """The schema as that of an object's only field. What it refers to stays where it is referred to."""
-    inner = {key: value for key, value in schema.items() if key not in ("$defs", "definitions", "$schema", "$id")}
-    outer = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
+    """The schema as that of an object's only field."""
     return {
         "type": "object",
-        "properties": {ONLY_FIELD: inner},
+        "properties": {ONLY_FIELD: moved(schema, f"#/properties/{ONLY_FIELD}")},
         "required": [ONLY_FIELD],
         "additionalProperties": False,
-        **outer,
     }
 
 

@@ -13,6 +13,7 @@ from collections import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Required, TypeAlias, Union
 
 from gemmagraph.prompts.messages import JSON
@@ -21,6 +22,8 @@ from gemmagraph.tools.results import as_json, enum_words
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+    from pydantic.json_schema import GenerateJsonSchema
+    from pydantic_core.core_schema import DatetimeSchema, TimeSchema
 
 Convert: TypeAlias = Callable[[JSON], Any]
 
@@ -91,7 +94,7 @@ class HintReader:
         inputs: list[tuple[int, Literal["validation"], TypeAdapter[Any]]]
         inputs = [(number, "validation", adapter) for number, (adapter, _) in enumerate(self._pydantic)]
         try:
-            schemas, shared = TypeAdapter.json_schemas(inputs)
+            schemas, shared = TypeAdapter.json_schemas(inputs, schema_generator=schema_writer())
         except PydanticUserError as exc:
             raise ToolDefinitionError(f"No JSON Schema can be made: {_first_line(exc)}") from exc
         for (number, _), found in schemas.items():
@@ -197,8 +200,9 @@ def model_schema(model: Any) -> dict[str, JSON]:
     Raises:
         ToolDefinitionError: it is not the schema of an object.
     """
-    describe = getattr(model, "model_json_schema", None) or model.schema  # pydantic 1 says `schema`
-    schema: dict[str, JSON] = untitled(describe())
+    describe = getattr(model, "model_json_schema", None)
+    found = describe(schema_generator=schema_writer()) if describe else model.schema()  # pydantic 1 says `schema`
+    schema: dict[str, JSON] = untitled(found)
     if "$ref" in schema:
         # A model that contains itself stands among its own definitions.
         schema = {**schema["$defs"][schema.pop("$ref").rpartition("/")[2]], **schema}
@@ -217,6 +221,26 @@ def closed(schema: dict[str, JSON], owner: str) -> dict[str, JSON]:
             hint="Put the value into a property.",
         )
     return {"type": "object", "properties": {}, "additionalProperties": False, **schema}
+
+
+@cache
+def schema_writer() -> type[GenerateJsonSchema]:
+    """How pydantic is to write schemas: by itself it says that a `datetime` has an offset, which it need not have."""
+    from pydantic.json_schema import GenerateJsonSchema
+
+    def told(schema: dict[str, JSON], kind: Mapping[str, Any]) -> dict[str, JSON]:
+        offset = kind.get("tz_constraint")
+        ending = "-or-local" if offset is None else "-local" if offset == "naive" else ""
+        return {**schema, "format": schema["format"] + ending} if "format" in schema else schema
+
+    class SchemaWriter(GenerateJsonSchema):
+        def datetime_schema(self, schema: DatetimeSchema) -> dict[str, JSON]:
+            return told(super().datetime_schema(schema), schema)
+
+        def time_schema(self, schema: TimeSchema) -> dict[str, JSON]:
+            return told(super().time_schema(schema), schema)
+
+    return SchemaWriter
 
 
 def untitled(schema: Any) -> Any:

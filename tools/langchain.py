@@ -21,11 +21,14 @@ from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolSpec
+from gemmagraph.prompts.schemas import standard
 from gemmagraph.tools.context import ToolContext
 from gemmagraph.tools.errors import ToolDefinitionError, ToolError
 from gemmagraph.tools.hints import closed, model_schema, untitled
 from gemmagraph.tools.results import Outcome
+from gemmagraph.tools.ruling import Ruling
 from gemmagraph.tools.runtime import run_sync
+from gemmagraph.tools.secrets import masked_trace
 from gemmagraph.tools.signature import refusal
 
 _log = logging.getLogger("gemmagraph.tools")
@@ -47,7 +50,7 @@ class Runs(Protocol):
     @property
     def return_direct(self) -> bool: ...
     def check(self, arguments: Mapping[str, object]) -> dict[str, JSON]: ...
-    def needs_approval(self) -> tuple[str, str]: ...
+    def ruling(self, arguments: Mapping[str, JSON], context: ToolContext) -> Ruling: ...
     async def run(self, arguments: Mapping[str, JSON], context: ToolContext) -> Outcome: ...
 
 
@@ -61,7 +64,7 @@ class LangChainTool(BaseTool):
         super().__init__(
             name=tool.spec.name,
             description=tool.spec.description,
-            args_schema=dict(tool.spec.parameters),
+            args_schema=standard(tool.spec.parameters),
             return_direct=tool.return_direct,
             metadata={hint: value for hint, value in hints.items() if value is not None} or None,
             handle_tool_error=True,
@@ -82,20 +85,21 @@ class LangChainTool(BaseTool):
 
     async def _answer(self, arguments: Mapping[str, object], config: RunnableConfig) -> Any:
         tool: Runs = self._tool
-        verdict, reason = tool.needs_approval()
-        if verdict != "allow":
-            raise ToolException(
-                f"{self.name} was not run: {reason}."
-                + (" It needs a person's approval, and nobody can be asked here." if verdict == "ask" else "")
-            )
         try:
             checked = tool.check(arguments)
         except InvalidArguments as exc:
             raise ToolException(str(exc)) from exc
-        outcome = await tool.run(checked, _context(config))
+        context = _context(config)
+        ruling = tool.ruling(checked, context)
+        if ruling.verdict != "allow":
+            raise ToolException(
+                f"{self.name} was not run: {ruling.reason}."
+                + (" It needs a person's approval, and nobody can be asked here." if ruling.verdict == "ask" else "")
+            )
+        outcome = await tool.run(checked, context)
         content = outcome.content
         if outcome.status == "failed":
-            _log.error("Tool %s failed.", self.name, exc_info=outcome.error)
+            _log.error("Tool %s failed.\n%s", self.name, masked_trace(outcome.error))
         if outcome.status != "ok":
             raise ToolException(content) from outcome.error
         # LangChain takes a list for one of content blocks.

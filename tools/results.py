@@ -1,6 +1,6 @@
 """What a tool returned, as JSON and as the model gets it: converted, and cut at the tool's ceiling.
 
-The work is bounded by the ceiling too: of a gigabyte of text only the head is ever copied.
+The work is bounded by the ceiling too: of a gigabyte of text only the end that is kept is ever copied.
 """
 
 from __future__ import annotations
@@ -16,14 +16,25 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
+from itertools import islice
 from numbers import Integral, Real
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, TypeGuard
 from uuid import UUID
 
 from gemmagraph.prompts.messages import JSON
+from gemmagraph.tools.secrets import Masker, mask
+
+Keep: TypeAlias = Literal["head", "tail"]
 
 MAX_DEPTH = 60
+MOST_CHARS = 2_000_000
+"""Characters of a result that are looked at where all of it is needed: to select from it, to keep it."""
+_MARGIN = 8_192
+"""Characters beside those that are kept, so that a secret which begins among them is seen whole."""
+_MOST_BYTES = 1_000_000
+_CONTINUED = bytes(range(0x80, 0xC0))
+"""What a character of several bytes goes on with."""
 _MAX_INTEGER_BITS = 4096
 """Python refuses to write out integers from about 14,000 bits on; nobody reads one of a thousand digits."""
 
@@ -41,21 +52,60 @@ class Outcome:
     """For the developer, unless all is well."""
 
 
-def as_content(value: object, max_chars: int) -> JSON:
-    """`value` for the model: text as it is, anything else as a JSON value, either at most `max_chars` long.
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A value as text or JSON, as far as a limit of characters went."""
 
-    Text that is cut keeps its head and ends in a note that says so. A JSON value that is too long as text
-    becomes text, and is cut. Another object becomes its `str()`, unless that names only its type.
+    content: JSON
+    """Of a text that is longer, a character more than the limit."""
+    size: str
+    """How large the whole is, in words."""
+    whole: bool
+
+    @property
+    def text(self) -> str:
+        return self.content if isinstance(self.content, str) else json.dumps(self.content, ensure_ascii=False)
+
+
+def convert(value: object, limit: int, keep: Keep = "head") -> Converted:
+    """`value` as the model may get it: text as it is, anything else as a JSON value.
+
+    Of what is longer than `limit` at least so much is there, from the end that is to be kept. Another object
+    becomes its `str()`, unless that names only its type.
 
     Raises:
         TypeError: there is no sensible text for it; the message says what was returned.
     """
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return _bytes(bytes(value[: 4 * max_chars + 4]), memoryview(value).nbytes, max_chars)
-    converter = _Converter(limit=max_chars, lenient=True)
+        return _converted_bytes(value, limit, keep)
+    if keep == "tail" and isinstance(value, str):
+        tail = _Converter(limit=limit + _MARGIN, lenient=True).convert(value[-limit - _MARGIN :])
+        return Converted(tail, f"{len(value):,} characters", len(value) <= limit + _MARGIN)
+    if keep == "tail" and _is_listed(value):
+        last = list(islice(reversed(value), limit + 1))
+        converter = _Converter(limit=limit, lenient=True)
+        content = converter.convert(last)
+        return Converted(content[::-1], converter.size(value), converter.whole and len(last) == len(value))
+    converter = _Converter(limit=limit if keep == "head" else max(limit, MOST_CHARS), lenient=True)
     content = converter.convert(value)
-    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-    return content if len(text) <= max_chars else _cut(text, max_chars, converter.size(value))
+    return Converted(content, converter.size(value), converter.whole)
+
+
+def _is_listed(value: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(value, Sequence) and not isinstance(value, str) and not hasattr(type(value), "_asdict")
+
+
+def as_content(value: object, max_chars: int, keep: Keep = "head") -> JSON:
+    """`value` for the model: text as it is, anything else as a JSON value, either at most `max_chars` long.
+
+    What is cut keeps one end, and a note at the other says so. A JSON value that is too long as text becomes text.
+
+    Raises:
+        TypeError: there is no sensible text for it; the message says what was returned.
+    """
+    found = convert(value, max_chars, keep)
+    text = found.text
+    return found.content if found.whole and len(text) <= max_chars else cut(text, max_chars, found.size, keep)
 
 
 def as_json(value: object) -> JSON:
@@ -78,24 +128,57 @@ def _speaks_by_value(kind: type[Enum]) -> bool:
     return all(isinstance(member.value, (str, int, float)) for member in kind)
 
 
-def clip(text: str, max_chars: int) -> str:
+def clip(text: str, max_chars: int, keep: Keep = "head") -> str:
     """`text`, cut with a note if it is longer than `max_chars`."""
-    return text if len(text) <= max_chars else _cut(text, max_chars, f"{len(text):,} characters")
+    return text if len(text) <= max_chars else cut(text, max_chars, f"{len(text):,} characters", keep)
 
 
-def _cut(text: str, max_chars: int, size: str) -> str:
-    note = f"\n[Cut. The whole has {size}; this is the beginning.]"
-    return text[: max(0, max_chars - len(note))] + note
+def cut(text: str, max_chars: int, size: str, keep: Keep = "head") -> str:
+    """One end of `text`, and a note that says how large the whole is."""
+    if keep == "head":
+        return beside(text, max_chars, f"[Cut. The whole has {size}; this is the beginning.]")
+    return beside(text, max_chars, f"[Cut. The whole has {size}; this is the end.]", keep)
 
 
-def _bytes(head: bytes, size: int, max_chars: int) -> str:
+def beside(text: str, max_chars: int, note: str, keep: Keep = "head") -> str:
+    """As much of one end of `text` as fits beside a note, which stands where something is missing.
+
+    It ends at the end of a line, if one is near. No secret is torn: nobody would know the rest of one.
+    """
+    room = max(0, max_chars - len(note) - 1)
+    if keep == "head":
+        head = Masker().feed(text[:room])[:room]
+        return f"{head[: line_end(head, room)]}\n{note}"
+    tail = mask(text[-room - _MARGIN :])[-room:] if room else ""
+    start = tail.find("\n", 0, len(tail) // 5) + 1
+    return f"{note}\n{tail[start:]}"
+
+
+def line_end(text: str, room: int) -> int:
+    """Where to cut a text so that at most `room` characters stay: at the last line break, if it is near."""
+    found = text.rfind("\n", room - room // 5, room)
+    return room if found < 0 else found
+
+
+def _converted_bytes(value: bytes | bytearray | memoryview, limit: int, keep: Keep) -> Converted:
+    size, most = memoryview(value).nbytes, 4 * limit + 4
+    part = bytes(value[:most]) if keep == "head" else bytes(value[-most:]).lstrip(_CONTINUED if size > most else b"")
+    text = _decoded(part, final=keep == "tail" or size <= most)
+    whole = size <= most
+    return Converted(_binary(size) if text is None else text, f"{size:,} bytes", whole or text is None)
+
+
+def _decoded(data: bytes, *, final: bool) -> str | None:
+    """The text; None if it is none."""
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) == size)
+        text = codecs.getincrementaldecoder("utf-8")().decode(data, final=final)
     except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        return f"{size:,} bytes of binary data, not shown."
-    return text if len(head) == size and len(text) <= max_chars else _cut(text, max_chars, f"{size:,} bytes")
+        return None
+    return None if "\0" in text else text
+
+
+def _binary(size: int) -> str:
+    return f"{size:,} bytes of binary data, not shown."
 
 
 class _Converter:
@@ -105,6 +188,8 @@ class _Converter:
         self._left = limit
         self._limit = limit
         self._lenient = lenient
+        self.whole = True
+        """Whether nothing was left out."""
         self._stopped: int | None = None
         """At which depth the limit was noticed; None if everything was seen."""
 
@@ -128,8 +213,8 @@ class _Converter:
             fields = dataclasses.fields(value)
             return self._mapping(((field.name, getattr(value, field.name)) for field in fields), depth)
         if isinstance(value, (bytes, bytearray, memoryview)):
-            limit = min(self._limit, 1_000_000)
-            return self._text(_bytes(bytes(value[: 4 * limit + 4]), memoryview(value).nbytes, limit))
+            limit = min(self._limit, _MOST_BYTES)
+            return self._text(_converted_bytes(value, limit, "head").text)
         if isinstance(value, (Sequence, Set, ValuesView)):
             return self._items(value, depth)
         return self._object(value, depth)
@@ -144,8 +229,13 @@ class _Converter:
             return f"{len(value):,} {'keys' if isinstance(value, Mapping) else 'items'}"
         return f"more than {self._limit:,} characters"
 
+    def _stop(self, depth: int) -> None:
+        self.whole = False
+        self._stopped = depth if self._stopped is None else self._stopped
+
     def _text(self, value: str) -> str:
         self._left -= len(value)
+        self.whole = self.whole and len(value) <= self._limit
         if type(value) is not str or len(value) > self._limit:
             value = str.__getitem__(value, slice(0, self._limit + 1))
         if not value.isascii():
@@ -171,7 +261,7 @@ class _Converter:
         result: dict[str, JSON] = {}
         for key, value in items:
             if self._left < 0:
-                self._stopped = depth if self._stopped is None else self._stopped
+                self._stop(depth)
                 break
             name = self.convert(key, depth + 1)
             if not isinstance(name, str):
@@ -183,7 +273,7 @@ class _Converter:
         result: list[JSON] = []
         for value in values:
             if self._left < 0:
-                self._stopped = depth if self._stopped is None else self._stopped
+                self._stop(depth)
                 break
             result.append(self.convert(value, depth + 1))
         return result

@@ -2,49 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, overload
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Unpack, cast, overload
 
-from gemmagraph.prompts.arguments import ArgumentChecker
+from gemmagraph.prompts.arguments import ArgumentChecker, write_plainly
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolSpec
+from gemmagraph.tools.attempts import Expired, Slots, tried, within
+from gemmagraph.tools.bodies.base import Body, Rendered
+from gemmagraph.tools.cache import Cache, cache_key
 from gemmagraph.tools.context import ToolContext
 from gemmagraph.tools.errors import ToolDefinitionError, ToolError
+from gemmagraph.tools.facts import Facts, check_name, contradiction, example_problem, normal
+from gemmagraph.tools.failures import explained
+from gemmagraph.tools.fields import Absent, Field, as_text
 from gemmagraph.tools.hints import closed
 from gemmagraph.tools.results import Outcome, as_content, clip
+from gemmagraph.tools.ruling import EXPIRES, Consent, Ruling, Verdict, unmarked
 from gemmagraph.tools.runtime import Errand, Job, submit
+from gemmagraph.tools.secrets import mask, mask_json, without_secrets
+from gemmagraph.tools.shape import Shape
 from gemmagraph.tools.signature import CallPlan, fit_function, read_function, spelled, target_of
+from gemmagraph.tools.spill import Owner
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
-Verdict: TypeAlias = Literal["allow", "ask", "deny"]
+Gate: TypeAlias = "Callable[[Tool, Mapping[str, JSON], ToolContext], Ruling]"
+"""What a policy puts in front of a tool."""
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-_RESERVED = frozenset(("auto", "any", "required", "none"))
-_MIN_CHARS = 200
-
-
-class Facts(TypedDict, total=False):
-    """What the maker of a tool knows about it, beside what its function says."""
-
-    read_only: bool | None
-    idempotent: bool | None
-    destructive: bool | None
-    open_world: bool | None
-    timeout: float | None
-    max_chars: int
-    concurrency: int | None
-    sequential: bool
-    return_direct: bool
-    approval: Verdict | None
+_NOTHING: Final[Mapping[str, JSON]] = {}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,25 +55,43 @@ class Tool:
     open_world: bool | None = None
     """Deals with what other people write: web pages, mail."""
     timeout: float | None = 60.0
-    """Seconds a call may take."""
+    """Seconds that one try of a call may take."""
+    retries: int = 0
+    """Further tries after a failure that may pass. Only for what is read-only or idempotent."""
+    cache: float | None = None
+    """Seconds for which a result answers the same call of the same user again. Only for what is read-only."""
     max_chars: int = 8_000
     """Characters of result that the model is given."""
+    result: Shape | None = None
+    """What of a result the model is given, and how; None: all of it, cut at `max_chars`."""
     concurrency: int | None = None
     """Calls that may run at once."""
     sequential: bool = False
     """Its calls in one turn of the model run one after another."""
     return_direct: bool = False
     """Its result is the answer; the model is not asked again."""
-    approval: Verdict | None = None
+    pinned: bool = False
+    """It is offered with every request, also where there are too many tools to offer all of them."""
+    approval: Verdict | Consent | None = None
     """Overrides what the facts say about a person's approval."""
+    body: Body | None = None
+    """How a declared tool acts; None for a function."""
+    bind: Mapping[str, Field] = field(default_factory=dict)
+    """What the application fills in, unseen by the model: texts that may name `context`."""
+    errors: Mapping[str, Field] = field(default_factory=dict)
+    """What the model is told of a failure, by its kind: `422`, `4xx`, `timeout`, `exit_3`, `other`."""
+    gate: Gate | None = None
+    """The policy in force; None: the tool's own `approval` and facts are."""
+    place: str | None = None
+    """File and line where it is declared."""
     _is_async: bool = field(init=False, default=False)
-    _slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = field(
-        init=False, default_factory=WeakKeyDictionary
-    )
+    _slots: Slots = field(init=False)
+    _cache: Cache = field(init=False)
 
     def __post_init__(self) -> None:
-        _check_name(self.spec.name, self.function)
-        _check_facts(self)
+        check_name(self.spec.name, spelled(self.function))
+        if problem := contradiction(self, self.reads) or example_problem(self.spec.examples):
+            raise ToolDefinitionError(f"The tool {self.name} {problem}.")
         target = target_of(self.function)
         if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
             raise ToolDefinitionError(
@@ -89,10 +99,27 @@ class Tool:
                 hint="Return a list or a text.",
             )
         object.__setattr__(self, "_is_async", inspect.iscoroutinefunction(target))
+        object.__setattr__(self, "_slots", Slots(self.concurrency or 1))
+        object.__setattr__(self, "_cache", Cache(self.cache or 0.0))
 
     @property
     def name(self) -> str:
         return self.spec.name
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing: it is marked so, or its body cannot."""
+        return bool(self.read_only) or (self.body is not None and self.body.reads and not self.destructive)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a call may be made again without harm."""
+        return self.reads or bool(self.idempotent)
+
+    @property
+    def kind(self) -> str:
+        """What it acts by: `python`, `http`, `shell`, `sql`, `mcp`."""
+        return "python" if self.body is None else self.body.kind
 
     @property
     def description(self) -> str:
@@ -121,15 +148,35 @@ class Tool:
     def _checker(self) -> ArgumentChecker:
         return ArgumentChecker(self.spec)
 
-    def needs_approval(self) -> tuple[Verdict, str]:
-        """Whether a person is asked before it runs, and why, in words that go on after "because"."""
-        if self.approval is not None:
-            return self.approval, f"{self.name} is set to {self.approval!r}"
-        if self.destructive:
-            return "ask", f"{self.name} is marked destructive"
-        if self.read_only:
-            return "allow", f"{self.name} is marked read-only"
-        return "allow", f"{self.name} is Python code of this application, not marked destructive"
+    def filled(self, arguments: Mapping[str, JSON]) -> Mapping[str, JSON]:
+        """Checked arguments, with the defaults of those that are not given."""
+        absent = [name for name in self._defaults if name not in arguments]
+        return {**arguments, **{name: deepcopy(self._defaults[name]) for name in absent}} if absent else arguments
+
+    @cached_property
+    def _defaults(self) -> dict[str, JSON]:
+        properties = self.spec.parameters.get("properties") or {}
+        schemas = ((name, schema) for name, schema in properties.items() if isinstance(schema, Mapping))
+        return {name: schema["default"] for name, schema in schemas if "default" in schema}
+
+    def ruling(self, arguments: Mapping[str, JSON], context: ToolContext) -> Ruling:
+        """Whether a call with checked arguments may run: what the policy says, else the tool itself."""
+        return self.own_ruling() if self.gate is None else self.gate(self, self.filled(arguments), context)
+
+    def own_ruling(self) -> Ruling:
+        """What the tool says where no policy speaks: its `approval`, else its marks."""
+        if self.approval is None:
+            reads = self.body is not None and self.body.reads
+            return unmarked(self.name, self.kind, reads=reads, read_only=self.read_only, destructive=self.destructive)
+        own = self.approval if isinstance(self.approval, Consent) else Consent(self.approval)
+        return Ruling(
+            own.mode,
+            f"{self.name} is set to {own.mode!r}",
+            approvers=own.approvers,
+            four_eyes=bool(own.four_eyes),
+            expires=own.expires or EXPIRES,
+            place=self.place,
+        )
 
     async def run(self, arguments: Mapping[str, JSON], context: ToolContext | None = None) -> Outcome:
         """Runs it with checked arguments. Never raises, except when it is cancelled.
@@ -142,27 +189,67 @@ class Tool:
         status: Literal["ok", "error", "failed", "timeout"] = "ok"
         error: BaseException | None = None
         try:
-            content = as_content(await self._result(arguments, context or ToolContext()), self.max_chars)
+            context = context or ToolContext()
+            content = self._told(await self._result(arguments, context), context)
         except (ToolError, InvalidArguments) as exc:
-            content, status, error = clip(str(exc), self.max_chars), "error", exc
-        except _Expired as exc:
-            content, status, error = str(exc), "timeout", TimeoutError(str(exc))
+            said = explained(exc, self, arguments) if isinstance(exc, ToolError) else str(exc)
+            content, status, error = clip(said, self.max_chars), "error", exc
+        except Expired as exc:
+            content, status, error = explained(exc, self, arguments), "timeout", TimeoutError(str(exc))
         except Exception as exc:  # noqa: BLE001 - the outermost door: whatever a tool raises, the run goes on
             content, status, error = f"The tool {self.name} failed.", "failed", exc
-        return Outcome(content, status, time.perf_counter() - begun, error)
+        return Outcome(mask_json(content), status, time.perf_counter() - begun, without_secrets(error))
+
+    def _told(self, result: object, context: ToolContext) -> JSON:
+        """A result as the model is given it; a body's that is only the first part of one says so at the end."""
+        if self.result is None:
+            content = as_content(result, self.max_chars)
+        else:
+            content = self.result.apply(result, owner=Owner.of(context))
+        if cut := getattr(result, "cut", ""):
+            content = f"{as_text(content)}\n[{cut}]"
+        return content
 
     async def _result(self, arguments: Mapping[str, JSON], context: ToolContext) -> Any:
-        args, kwargs = self.plan.bind(arguments, context)
-        slot = await self._slot() if self.concurrency else None
+        """What the function or the body gives back, after as many tries as are safe."""
+        bound = self._bound(context) if self.bind else _NOTHING
+        if self.body is not None:
+            arguments = self.filled(arguments)
+        again = self.retries if self.repeatable else 0
+        if not self.cache:
+            return await self._tried(arguments, bound, context, again)
+        key = cache_key(context, arguments, bound)
+        found = self._cache.get(key)
+        if isinstance(found, Absent):
+            found = await self._tried(arguments, bound, context, again)
+            self._cache.put(key, found)
+        return found
+
+    async def _tried(
+        self, arguments: Mapping[str, JSON], bound: Mapping[str, JSON], context: ToolContext, again: int
+    ) -> Any:
+        if not again:
+            return await self._once(arguments, bound, context)
+        return await tried(lambda: self._once(arguments, bound, context), again)
+
+    async def _once(self, arguments: Mapping[str, JSON], bound: Mapping[str, JSON], context: ToolContext) -> Any:
+        """One try, within the tool's time."""
+        body = self.body
         work: Errand | Job | None = None
+        slot = await self._slots.take(self.name, self.timeout) if self.concurrency else None
         try:
-            work = (
-                Errand(self.function(*args, **kwargs)) if self._is_async else submit(self.function, *args, **kwargs)
-            )
-            result = await self._within(work)
+            if body is not None:
+                work = Errand(body.perform(self._rendered(body, arguments, bound, context), context))
+            else:
+                args, kwargs = self.plan.bind({**arguments, **bound} if bound else arguments, context)
+                asynchronous = self._is_async
+                work = (
+                    Errand(self.function(*args, **kwargs)) if asynchronous else submit(self.function, *args, **kwargs)
+                )
+            result = await within(work, self)
             if inspect.isawaitable(result):
                 work = Errand(result)
-                result = await self._within(work)
+                result = await within(work, self)
             return result
         finally:
             if slot is not None:
@@ -172,34 +259,42 @@ class Tool:
                 else:
                     work.future.add_done_callback(lambda _: slot.release())
 
-    async def _slot(self) -> asyncio.Semaphore:
-        """Waits for its turn: only so many calls may run at once."""
-        loop = asyncio.get_running_loop()
-        slot = self._slots.setdefault(loop, asyncio.Semaphore(self.concurrency or 1))
-        try:
-            async with asyncio.timeout(self.timeout):
-                await slot.acquire()
-        except TimeoutError:
-            raise ToolError(f"{self.name} is busy with earlier calls. This one was not started.") from None
-        return slot
+    def render(self, arguments: Mapping[str, JSON], context: ToolContext | None = None) -> Rendered:
+        """What a call with checked arguments will do. Nothing happens.
 
-    async def _within(self, work: Errand | Job) -> Any:
-        """The result of `work`, if it comes in time."""
-        try:
-            in_time = await work.wait(self.timeout)
-        except asyncio.CancelledError:
-            await work.abandon()
-            raise
-        if not in_time:
-            if not await work.abandon():
-                raise ToolError(f"{self.name} was not started: too many other calls are running.")
-            raise _Expired(self)
-        if work.future.cancelled():
-            raise RuntimeError("cancelled itself")
-        error = work.future.exception()
-        if error is not None and not isinstance(error, Exception):
-            raise RuntimeError(f"raised {error!r}") from error
-        return work.future.result()
+        Raises:
+            ToolError: a value cannot stand where the tool puts it.
+        """
+        context = context or ToolContext()
+        bound = self._bound(context)
+        arguments = self.filled(arguments)
+        if self.body is not None:
+            return self._rendered(self.body, arguments, bound, context)
+        shown = write_plainly(self.name, {**arguments, **bound})
+        facts = {"function": spelled(self.function), "arguments": {**arguments, **bound}}
+        return Rendered("python", mask(shown), cast(dict[str, JSON], mask_json(facts)), None)
+
+    def _rendered(
+        self, body: Body, arguments: Mapping[str, JSON], bound: Mapping[str, JSON], context: ToolContext
+    ) -> Rendered:
+        return body.render({"args": arguments, "bind": bound, "context": context.scope()})
+
+    def _bound(self, context: ToolContext) -> dict[str, JSON]:
+        """What the application fills in.
+
+        Raises:
+            ToolError: it gave no such value.
+        """
+        scope = {"context": context.scope()}
+        bound = {}
+        for name, field_ in self.bind.items():
+            value = field_.value(scope)
+            if isinstance(value, Absent):
+                raise ToolError(
+                    f"{self.name} cannot be called here: the application gave no {field_.source.strip()}."
+                )
+            bound[name] = value
+        return bound
 
     def as_langchain(self) -> BaseTool:
         """This tool for LangChain: arguments checked, limits in force, context hidden.
@@ -209,46 +304,6 @@ class Tool:
         from gemmagraph.tools.langchain import LangChainTool
 
         return LangChainTool(self)
-
-
-class _Expired(Exception):
-    """A call took longer than its tool allows."""
-
-    def __init__(self, tool: Tool) -> None:
-        after = (
-            "Calling it again is safe."
-            if tool.read_only or tool.idempotent
-            else "Its outcome is unknown: it may have taken effect. Find out before you call it again."
-        )
-        super().__init__(f"{tool.name} did not finish within {tool.timeout:g} s. {after}")
-
-
-def _check_name(name: str, function: Callable[..., Any]) -> None:
-    if _NAME.fullmatch(name) and name.lower() not in _RESERVED:
-        return
-    wrong = "a word that model servers keep for themselves" if name.lower() in _RESERVED else "not a tool's name"
-    raise ToolDefinitionError(
-        f"{name!r} is {wrong} ({spelled(function)}).",
-        hint="Give name=, of at most 64 letters, digits, _ . and -, a letter or _ first.",
-    )
-
-
-def _check_facts(tool: Tool) -> None:
-    problem = None
-    if tool.read_only and tool.destructive:
-        problem = "is marked both read-only and destructive"
-    elif tool.timeout is not None and not tool.timeout > 0:
-        problem = f"has a timeout of {tool.timeout!r}; it must be more than 0 seconds, or None"
-    elif tool.max_chars < _MIN_CHARS:
-        problem = f"has max_chars={tool.max_chars!r}; it must be at least {_MIN_CHARS}"
-    elif tool.concurrency is not None and tool.concurrency < 1:
-        problem = f"has concurrency={tool.concurrency!r}; it must be at least 1, or None"
-    elif tool.approval not in (None, "allow", "ask", "deny"):
-        problem = f"has approval={tool.approval!r}; it must be 'allow', 'ask' or 'deny'"
-    elif any(not isinstance(example, Mapping) or "args" not in example for example in tool.examples):
-        problem = "has an example without args; write {'user': 'what a person says', 'args': {...}}"
-    if problem:
-        raise ToolDefinitionError(f"The tool {tool.name} {problem}.")
 
 
 @overload
@@ -292,9 +347,9 @@ def tool(
     said = {"name": name, "description": description, "examples": tuple(examples) or None}
     changes: dict[str, Any] = {key: value for key, value in said.items() if value is not None}
     if isinstance(function, Tool):
-        return replace(function, spec=replace(function.spec, **changes), **facts)
+        return replace(function, spec=replace(function.spec, **changes), **normal(facts))
     spec, plan = read_function(function)
-    return Tool(replace(spec, **changes), function, plan, **facts)
+    return Tool(replace(spec, **changes), function, plan, **normal(facts))
 
 
 def tool_from_schema(
@@ -313,4 +368,4 @@ def tool_from_schema(
     """
     schema = closed(dict(parameters), name)
     spec = ToolSpec(name, description, schema, tuple(examples))
-    return Tool(spec, function, fit_function(function, schema), **facts)
+    return Tool(spec, function, fit_function(function, schema), **normal(facts))

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import email.utils
 import time
-from typing import Final
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Final, Protocol
 
-from gemmagraph.errors import BackendError
+from gemmagraph.backends.base import Chunk
+from gemmagraph.errors import BackendError, EmptyReply, TruncatedReply
+from gemmagraph.prompts.messages import Usage
 
 RETRIED_STATUSES: Final = frozenset({408, 429, 502, 503, 504})
 """Of refusals that pass by themselves."""
@@ -30,3 +34,37 @@ def seconds_asked(value: str) -> float | None:
     except ValueError:
         return None
     return max(0.0, when.timestamp() - time.time())
+
+
+class StreamedReply(Protocol):
+    """A reply so far."""
+
+    usage: Usage | None
+
+    def worth_another_try(self, failed: BackendError) -> bool:
+        """Whether the same request may bring more than this reply, which failed so."""
+        ...
+
+
+async def asked_twice(
+    model: str, ask: Callable[[Usage], tuple[StreamedReply, AsyncGenerator[Chunk, None]]]
+) -> AsyncGenerator[Chunk, None]:
+    """A reply; one that holds nothing is asked for once more where that may help.
+
+    Args:
+        ask: makes a reply and what reads it, from what was spent before.
+    """
+    spent = Usage()
+    for last_try in (False, True):
+        reply, coming = ask(spent)
+        try:
+            async with aclosing(coming) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
+        except (EmptyReply, TruncatedReply) as exc:
+            if last_try or not reply.worth_another_try(exc):
+                exc.usage = spent + (reply.usage or Usage())
+                raise
+        spent += reply.usage or Usage()
+        yield Chunk(notice=f"{model} sent an empty reply; asking once more")

@@ -7,18 +7,21 @@ that change nothing may be offered to it, and it says what it is whenever it can
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 
 from gemmagraph.backends.base import Chunk, ModelInfo, Request, Transport
 from gemmagraph.backends.matcher.matching import Incomplete, Matcher, is_declined
-from gemmagraph.errors import ModelNotFound
+from gemmagraph.errors import BadRequest, ModelNotFound
 from gemmagraph.prompts.function_call import FunctionCall
-from gemmagraph.prompts.messages import JSON, ToolCall, ToolResult, Turn, Usage
+from gemmagraph.prompts.messages import ToolCall, ToolResult, Turn
 from gemmagraph.prompts.notation import read
 from gemmagraph.prompts.toolset import Toolset
+from gemmagraph.tools.shape_text import as_lines, as_value
 
 WHAT_IT_IS = "This is the built-in matcher, no language model: it can only recognise which tool a request needs."
+_PIECE = 80
+"""Characters that come at a time."""
 WHAT_HELPS = "For real answers start Ollama with a Gemma (`ollama pull gemma3:4b`), or name another model with `-m`."
 
 
@@ -36,23 +39,32 @@ class BuiltinBackend:
         """Of the toolset that was asked for last: a run asks for the same one at every step."""
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """What it has to say. It has no tokens, so it counts none and keeps to no number of them."""
+        self._refuse_other(request.model)
+        _refuse_what_needs_a_model(request)
         last = request.turns[-1] if request.turns else None
         if last is not None and last.role == "tool":
             text = self._quoted(_told(_results(request.turns)), request.tools)
         else:
             text = self._answer(last.text if last is not None else "", request.tools)
-        yield Chunk(text=text, usage=Usage(), stop="stop")
+        for begin in range(0, len(text), _PIECE):
+            yield Chunk(text=text[begin : begin + _PIECE])
+            await asyncio.sleep(0)
+        yield Chunk(stop="stop")
 
     async def models(self) -> list[ModelInfo]:
         return [ModelInfo(self.name)]
 
     async def info(self, model: str) -> ModelInfo:
-        if model != self.name:
-            raise ModelNotFound(f"The built-in matcher has no model {model!r}.", hint="Say just 'builtin'.")
+        self._refuse_other(model)
         return ModelInfo(self.name)
 
     async def close(self) -> None:
         pass
+
+    def _refuse_other(self, model: str) -> None:
+        if model != self.name:
+            raise ModelNotFound(f"The built-in matcher has no model {model!r}.", hint="Say just 'builtin'.")
 
     def _answer(self, text: str, tools: Toolset) -> str:
         """The calls that a request asks for, or why there are none."""
@@ -70,6 +82,21 @@ class BuiltinBackend:
         if reply.text == text and not reply.calls and not reply.bad_calls:
             return text
         return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
+
+
+def _refuse_what_needs_a_model(request: Request) -> None:
+    """Refuses what would be left out without a word.
+
+    Raises:
+        BadRequest: it would.
+    """
+    asks = {
+        "declares no tools by itself": request.transport == "tools",
+        "looks at no pictures": request.has_images,
+        "holds no reply to a grammar or a JSON Schema": bool(request.grammar) or request.schema is not None,
+    }
+    for what in (what for what, is_asked in asks.items() if is_asked):
+        raise BadRequest(f"The built-in matcher {what}.", hint=WHAT_HELPS)
 
 
 def _no_call(text: str, tools: Toolset) -> str:
@@ -114,53 +141,8 @@ def _told(results: Sequence[ToolResult]) -> str:
 
 
 def _result(result: ToolResult) -> str:
-    content = _value_of(result.content)
-    text = content if isinstance(content, str) else "\n".join(_lines(content))
+    content = as_value(result.content)
+    text = content if isinstance(content, str) else "\n".join(as_lines(content))
     if result.is_error:
         return f"{result.name} failed: {text.strip() or 'it did not say why.'}"
     return text.rstrip() if text.strip() else f"{result.name} returned nothing."
-
-
-def _value_of(content: JSON) -> JSON:
-    """Text that is a JSON object or list as that value; anything else as it is."""
-    if not isinstance(content, str) or not content.lstrip().startswith(("{", "[")):
-        return content
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return content
-
-
-def _lines(value: JSON) -> list[str]:
-    if isinstance(value, Mapping):
-        return [line for key, item in value.items() for line in _entry(str(key), item)]
-    if isinstance(value, list | tuple):
-        return [line for item in value for line in _item(item)]
-    return [_scalar(value)]
-
-
-def _entry(key: str, item: JSON) -> list[str]:
-    if _is_flat(item):
-        return [f"{key}: {_scalar(item)}"]
-    return [f"{key}:", *(f"  {line}" for line in _lines(item))]
-
-
-def _item(item: JSON) -> list[str]:
-    if _is_flat(item):
-        return [f"- {_scalar(item)}"]
-    if isinstance(item, Mapping) and all(map(_is_flat, item.values())):
-        return ["- " + ", ".join(f"{key}: {_scalar(value)}" for key, value in item.items())]
-    first, *rest = _lines(item)
-    return [f"- {first}", *(f"  {line}" for line in rest)]
-
-
-def _is_flat(value: JSON) -> bool:
-    return not value or not isinstance(value, Mapping | list | tuple)
-
-
-def _scalar(value: JSON) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if value is None or value in ({}, [], ()):
-        return "none"
-    return str(value)

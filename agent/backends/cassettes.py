@@ -201,7 +201,8 @@ def line_of(exchange: Exchange, secrets: Secrets) -> bytes:
         line["models"] = secrets.masked([_short(model) for model in exchange.models])
     if (error := exchange.error) is not None:
         kind = next(kind for kind in type(error).__mro__ if getattr(errors, kind.__name__, None) is kind)
-        line["error"] = secrets.masked({"kind": kind.__name__, "message": error.message, "hint": error.hint})
+        said = {"kind": kind.__name__, "message": error.message, "hint": error.hint}
+        line["error"] = secrets.masked(said) | ({"usage": asdict(error.usage)} if error.usage else {})
     if exchange.left:
         line["left"] = True
     try:
@@ -255,6 +256,7 @@ def _exchange(line: Mapping[str, JSON], number: int) -> Exchange:
         if not issubclass(kind, BackendError):
             raise ValueError(f"{written['kind']!r} is no kind of error")
         error = kind(written["message"], hint=written.get("hint", ""))
+        error.usage = Usage(**cost) if (cost := written.get("usage")) else None
     if not isinstance(line["asked"], dict) or line["asked"].get("asks") not in ("reply", "info", "models"):
         raise ValueError("it does not say what was asked")
     if line["asked"]["asks"] == "info" and not error and not line.get("models"):

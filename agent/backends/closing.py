@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import Coroutine
 from typing import Any, Final
 
 PATIENCE: Final = 0.2
@@ -11,7 +11,7 @@ PATIENCE: Final = 0.2
 connection that it is closing, which takes far less."""
 
 
-async def end(coming: asyncio.Task[Any], pieces: AsyncGenerator[bytes, None] | None = None) -> None:
+async def end(coming: asyncio.Task[Any]) -> None:
     """Ends a request: closing the socket is what tells the server."""
     if not coming.cancelling():
         coming.cancel()
@@ -19,8 +19,6 @@ async def end(coming: asyncio.Task[Any], pieces: AsyncGenerator[bytes, None] | N
         coming.cancel()
     if not coming.cancelled():
         coming.exception()  # seen already, or of no interest any more
-    if pieces is not None:
-        await pieces.aclose()
 
 
 async def shielded(closing: Coroutine[Any, Any, None]) -> None:

@@ -1,53 +1,109 @@
-"""The bytes of a reply as they come, read by a task of its own."""
+"""The bytes of a reply as they come, read ahead within time limits whether or not anybody takes them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import Final
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
 
-_AHEAD: Final = 65_536
-"""Bytes that are read before anybody takes them."""
+AHEAD: Final = 4 * 1024 * 1024
+"""Bytes that are read before anybody takes them: a reply of some 20,000 tokens, in the frames of Ollama."""
+_AGAIN: Final = 0.2
+"""Seconds until what is too late is cancelled once more: see `closing`."""
+
+
+class Late(Exception):
+    """What should have come has not come in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a reply may take, in seconds."""
+
+    first: float
+    """Until its first byte."""
+    between: float
+    """Until the next one."""
+    total: float
+    deadline: float
+    """When `total` is over, by the clock of the event loop."""
 
 
 class Coming:
-    """What `pieces` brings, read ahead. A task, because httpx lets go of its connection when it is cancelled again
-    while it closes it; one for the whole reply, because one for each piece costs as much as reading it."""
+    """What `feed` puts here, from a task that lasts as long as the reply: httpx lets go of its connection when it is
+    cancelled again while it closes it.
 
-    def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
-        self.pieces = pieces
+    Args:
+        feed: reads the reply and ends with it. It awaits `room` when `put` says that nothing more fits.
+    """
+
+    def __init__(self, feed: Callable[[Coming], Coroutine[Any, Any, None]], limits: Limits) -> None:
         self._loop = asyncio.get_running_loop()
+        self._limits = limits
         self._here: list[bytes] = []
         self._size = 0
         self._waits: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._by = 0.0
-        self.task = asyncio.ensure_future(self._read())
-        self.task.add_done_callback(self._wake)
+        self._begun = False
+        self._late = ""
+        self._by = min(self._loop.time() + limits.first, limits.deadline)
+        self._timer = self._loop.call_at(self._by, self._due)
+        self.task = asyncio.ensure_future(feed(self))
+        self.task.add_done_callback(self._end)
 
-    async def there(self, by: float) -> bool:
-        """Waits until there is something to take, or the end. False if it is not by then."""
-        self._by = by
-        while not self._here and not self.task.done():
-            if self._loop.time() >= by:
-                return False
-            if self._timer is None or self._timer.when() > by:
+    def put(self, piece: bytes) -> bool:
+        """Takes the next piece. Returns whether that is all for now."""
+        self._here.append(piece)
+        self._size += len(piece)
+        if self._waits is not None:
+            self._wake()
+        limits = self._limits
+        self._by = min(self._loop.time() + limits.between, limits.deadline)
+        if not self._begun:
+            self._begun = True
+            if self._by < self._timer.when():
                 self._set_timer()
-            self._waits = self._loop.create_future()
-            try:
-                await self._waits
-            finally:
-                self._waits = None
+        return self._size > AHEAD
+
+    async def room(self) -> None:
+        """Waits until something was taken. That is no time in which the server would be late."""
+        limits = self._limits
+        self._by = limits.deadline
+        while self._size > AHEAD:
+            self._room = self._loop.create_future()
+            await self._room
+        self._by = min(self._loop.time() + limits.between, limits.deadline)
+        if self._by < self._timer.when():
+            self._set_timer()
+
+    async def there(self, until: float | None = None) -> bool:
+        """Waits until there is something to take, or the end. False if it is not by then."""
+        timer = None if until is None else self._loop.call_at(until, self._wake)
+        try:
+            while not self._here and not self.task.done():
+                if until is not None and self._loop.time() >= until:
+                    return False
+                self._waits = self._loop.create_future()
+                try:
+                    await self._waits
+                finally:
+                    self._waits = None
+        finally:
+            if timer is not None:
+                timer.cancel()
         return True
 
     def take(self) -> bytes | None:
         """All that is there; None at the end.
 
         Raises:
-            Exception: what ended it.
+            Late: it came too late.
+            Exception: what else ended it.
         """
         if not self._here:
+            if self._late and self.task.cancelled():
+                raise Late(self._late)
             self.task.result()
             return None
         piece = self._here[0] if len(self._here) == 1 else b"".join(self._here)
@@ -57,33 +113,31 @@ class Coming:
             self._room.set_result(None)
         return piece
 
-    async def _read(self) -> None:
-        try:
-            async for piece in self.pieces:
-                self._here.append(piece)
-                if self._waits is not None:
-                    self._wake()
-                self._size += len(piece)
-                if self._size > _AHEAD:
-                    self._room = self._loop.create_future()
-                    await self._room
-        finally:
-            if self._timer is not None:
-                self._timer.cancel()
-
-    def _wake(self, _: object = None) -> None:
+    def _wake(self) -> None:
         if self._waits is not None and not self._waits.done():
             self._waits.set_result(None)
 
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._timer.cancel()
+        if not task.cancelled():
+            task.exception()  # seen: who takes nothing more does not want to know
+        self._wake()
+
     def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         self._timer = self._loop.call_at(self._by, self._due)
 
     def _due(self) -> None:
         """One timer serves all pieces: where it comes early, it is set anew."""
-        self._timer = None
-        if self._loop.time() < self._by:
-            self._set_timer()
-        else:
-            self._wake()
+        now, limits = self._loop.time(), self._limits
+        if now >= self._by:
+            if now >= limits.deadline:
+                late = f"the reply was not complete within {limits.total:g} s"
+            elif self._begun:
+                late = f"nothing more came for {limits.between:g} s"
+            else:
+                late = f"no reply began within {limits.first:g} s"
+            self._late = self._late or late
+            self.task.cancel()
+            self._by = now + _AGAIN
+        self._set_timer()

@@ -13,9 +13,14 @@ T = TypeVar("T")
 
 
 class Hand(Generic[T]):
-    """How the work gives away what it has made, from its thread."""
+    """How the work gives away what it has made, from its thread.
 
-    def __init__(self) -> None:
+    Args:
+        ended: called there when the work has ended, whether or not anybody has taken all that it gave.
+    """
+
+    def __init__(self, ended: Callable[[], None] = lambda: None) -> None:
+        self.ended = ended
         self._loop = asyncio.get_running_loop()
         self._left = threading.Event()
         self.arrived: asyncio.Queue[T | None] = asyncio.Queue()
@@ -52,6 +57,7 @@ async def handed_out(work: Callable[[Hand[T]], None], hand: Hand[T]) -> AsyncGen
         except Exception as exc:  # noqa: BLE001 - raised below, where somebody waits for it
             failed.append(exc)
         finally:
+            hand.ended()
             hand.give(None)
 
     async def rest() -> None:

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from gemmagraph.backends.again import Again
+from gemmagraph.backends.again import Again, asked_twice
 from gemmagraph.backends.base import Chunk, Constraint, ModelInfo, Request, Transport
 from gemmagraph.backends.gemini_reply import StreamedReply
 from gemmagraph.backends.gemini_request import Written, written
@@ -24,7 +24,7 @@ from gemmagraph.backends.gemini_words import HOSTED, Quota, address, family, key
 from gemmagraph.backends.http import Bounds, Http, Waiting
 from gemmagraph.backends.queue import queue_for
 from gemmagraph.backends.words import Place, near_names, without_login
-from gemmagraph.errors import AgentError, BackendError, EmptyReply, ModelNotFound, TruncatedReply
+from gemmagraph.errors import AgentError, BackendError, ModelNotFound, TruncatedReply
 from gemmagraph.prompts.messages import Usage
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ class GeminiBackend:
             bounds=bounds,
             down=DOWN,
             slow=SLOW,
+            queue=queue_for(url, at_once),
         )
-        self._queue = queue_for(url, at_once)
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """One request: its text as it arrives. A reply that holds nothing is asked for once more, but over `tools`
@@ -91,27 +91,17 @@ class GeminiBackend:
         self._refuse_no_name(request.model)
         asked = written(request, self.label)
         await _load()
-        if self._queue.full:
-            yield Chunk(notice=f"{self.label} is busy with other requests of ours; waiting")
-        async with self._queue:
-            spent = Usage()
-            for last_try in (False, True):
-                reply = StreamedReply(request, self._place)
-                try:
-                    async with aclosing(self._reply(request, asked, reply)) as chunks:
-                        async for chunk in chunks:
-                            yield chunk
-                    yield Chunk(usage=spent + reply.usage if reply.usage else None, stop=reply.stop)
-                    return
-                except (EmptyReply, TruncatedReply) as exc:
-                    by_tools = request.transport == "tools" and isinstance(exc, EmptyReply)
-                    if last_try or reply.begun or reply.stop == "length" or by_tools:
-                        exc.usage = spent + (reply.usage or Usage())
-                        raise
-                except ModelNotFound as exc:
-                    raise await self._missing(request.model) from exc
-                spent += reply.usage or Usage()
-                yield Chunk(notice=f"{request.model} sent an empty reply; asking once more")
+
+        def ask(spent: Usage) -> tuple[StreamedReply, AsyncGenerator[Chunk, None]]:
+            reply = StreamedReply(request, self._place)
+            return reply, self._reply(request, asked, reply, spent)
+
+        try:
+            async with aclosing(asked_twice(request.model, ask)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except ModelNotFound as exc:
+            raise await self._missing(request.model) from exc
 
     async def models(self) -> list[ModelInfo]:
         """The Gemmas that can be asked now."""
@@ -134,14 +124,18 @@ class GeminiBackend:
     async def count(self, model: str, text: str) -> int:
         """The tokens of `text`, as the API counts them."""
         self._refuse_no_name(model)
+        if not text:
+            return 0  # it may refuse a part without text
         counted = await self._ask(lambda models: models.count_tokens(model=model, contents=text))
         return counted.total_tokens or 0
 
     async def close(self) -> None:
         await self._http.close()
 
-    async def _reply(self, request: Request, asked: Written, reply: StreamedReply) -> AsyncGenerator[Chunk, None]:
-        """One reply but for its last chunk, checked when it ends."""
+    async def _reply(
+        self, request: Request, asked: Written, reply: StreamedReply, spent: Usage
+    ) -> AsyncGenerator[Chunk, None]:
+        """One reply, checked when it ends."""
         from gemmagraph.backends.gemini_client import frames
 
         try:
@@ -152,7 +146,7 @@ class GeminiBackend:
                     if frame is None:
                         break
                     if isinstance(frame, Waiting):
-                        yield Chunk(notice=self._patience(request.model, frame))
+                        yield Chunk(notice=frame.told(request.model, self.label))
                         continue
                     chunk = reply.take(frame)
                     if chunk.text or chunk.thought or chunk.calls:
@@ -165,9 +159,7 @@ class GeminiBackend:
         reply.check()
         for notice in reply.notices():
             yield Chunk(notice=notice)
-
-    def _patience(self, model: str, waiting: Waiting) -> str:
-        return f"waiting for {model}" if waiting.failed is None else f"{waiting.failed.message} Trying again."
+        yield Chunk(usage=spent + reply.usage if reply.usage else None, stop=reply.stop)
 
     async def _ask(self, question: Callable[[AsyncModels], Awaitable[T]]) -> T:
         await _load()

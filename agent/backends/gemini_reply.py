@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from gemmagraph.backends.base import Chunk, Request, ServerCall
 from gemmagraph.backends.words import Place
-from gemmagraph.errors import BadRequest, EmptyReply, ServerError, TruncatedReply
+from gemmagraph.errors import BackendError, BadRequest, EmptyReply, ServerError, TruncatedReply
 from gemmagraph.prompts.messages import StopReason, Usage
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ class StreamedReply:
     def stop(self) -> StopReason:
         return "length" if self.reason in _CUT_SHORT else "stop"
 
-    @property
-    def begun(self) -> bool:
-        """Whether anything of it was passed on."""
-        return bool(self.letters or self.calls)
+    def worth_another_try(self, failed: BackendError) -> bool:
+        """Whether the same request may bring more than this reply. Over `tools` that is left to who asked."""
+        by_tools = isinstance(failed, EmptyReply) and self._request.transport == "tools"
+        return not (by_tools or self.letters or self.calls or self.stop == "length")
 
     def take(self, frame: types.GenerateContentResponse) -> Chunk:
         """What the next frame brings.

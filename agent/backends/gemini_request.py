@@ -14,6 +14,7 @@ from gemmagraph.backends.gemini_words import family, takes_tools
 from gemmagraph.backends.words import no_option
 from gemmagraph.errors import BadRequest
 from gemmagraph.prompts.messages import JSON, Audio, Image, Part, Text, ToolCall, ToolResult, ToolSpec, Turn
+from gemmagraph.prompts.schemas import standard
 from gemmagraph.prompts.writing import shown_json
 
 OPTIONS: Final = frozenset({"temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty"})
@@ -89,7 +90,7 @@ def _option(name: str, label: str) -> str:
 def _declared(spec: ToolSpec) -> dict[str, Any]:
     declared: dict[str, Any] = {"name": spec.name, "description": spec.description or spec.name}
     if spec.parameters.get("properties"):  # an object without any is refused
-        declared["parameters_json_schema"] = dict(spec.parameters)
+        declared["parameters_json_schema"] = standard(spec.parameters)
     return declared
 
 

@@ -10,8 +10,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gemmagraph.backends.http import Answer
-from gemmagraph.backends.openai_words import bare
-from gemmagraph.backends.words import Place, key_given, page_shown, without_login
+from gemmagraph.backends.openai_words import bare, is_error
+from gemmagraph.backends.words import Place, hint_for, key_given, no_reply, page_shown, without_login
 from gemmagraph.errors import (
     AgentError,
     BackendError,
@@ -95,8 +95,8 @@ def refusal(answer: Answer, place: Place) -> BackendError:
             f"{place.label} answered with a page (status {answer.status}), not as the Gemini API does: {shown!r}.",
             hint="Check base_url. A proxy or a login may be in between.",
         )
-    if answer.status == 200:
-        return ServerError(f"{place.label} did not answer as the Gemini API does.", hint="Check base_url.")
+    if answer.status < 400 and not is_error(text):
+        return no_reply(answer, text, place.label, "Check base_url.")
     return named_error(answer.status, text, place)
 
 
@@ -123,7 +123,9 @@ def named_error(status: int, text: str, place: Place, *, late: bool = False) -> 
         return BackendUnavailable(f"{place.label} has no such page: {words}.", hint="Check base_url.")
     if status == 429:
         return _quota(words, facts, place)
-    kind, hint = _BY_STATUS.get(status, (ServerError if status >= 500 else BadRequest, ""))
+    kind, hint = _BY_STATUS.get(
+        status, (ServerError, "Ask again.") if status >= 500 else (BadRequest, hint_for(status))
+    )
     if "modality is not enabled" in lower:
         hint = "Leave pictures out, or take a model that can look at them, such as gemma-3-27b-it."
     when = "failed in the middle of the reply" if late else f"failed (status {status})"

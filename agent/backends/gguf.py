@@ -15,6 +15,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
+from gemmagraph.backends.again import asked_twice
 from gemmagraph.backends.base import Chunk, ModelInfo, Request, Transport
 from gemmagraph.backends.closing import shielded
 from gemmagraph.backends.engine_thread import Hand, handed_out
@@ -33,7 +34,6 @@ from gemmagraph.errors import (
     BackendUnavailable,
     BadRequest,
     ContextOverflow,
-    EmptyReply,
     ModelNotFound,
     ServerError,
 )
@@ -83,29 +83,18 @@ class GgufBackend:
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """One request: its text as it arrives. A reply that holds nothing is asked for once more."""
         body = self._written(request).encoded(usage=True)
-        closings = self._closings
-        if self._queue.full:
-            yield Chunk(notice=f"{self._file.path.name} is busy with another request of ours; waiting")
-        async with self._queue:
-            context, notice = self._context(request)
-            if notice:
-                yield Chunk(notice=notice)
-            spent = Usage()
-            for last_try in (False, True):
-                reply = StreamedReply("completion", self._place)
-                try:
-                    async with aclosing(self._reply(body, context, reply, closings)) as chunks:
-                        async for chunk in chunks:
-                            yield chunk
-                    reply.refuse_if_empty(self._file.path.name)
-                except EmptyReply:
-                    if last_try or reply.stop == "length":
-                        raise
-                    spent += reply.usage or Usage()
-                    yield Chunk(notice=f"{self._file.path.name} sent an empty reply; asking once more")
-                else:
-                    yield Chunk(usage=spent + (reply.usage or Usage()), stop=reply.stop)
-                    return
+        closings, name = self._closings, self._file.path.name
+        context, notice = self._context(request)
+        if notice:
+            yield Chunk(notice=notice)
+
+        def ask(spent: Usage) -> tuple[StreamedReply, AsyncGenerator[Chunk, None]]:
+            reply = StreamedReply("completion", self._place)
+            return reply, self._reply(body, context, reply, closings, spent)
+
+        async with aclosing(asked_twice(name, ask)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def models(self) -> list[ModelInfo]:
         """The one in the file."""
@@ -122,6 +111,17 @@ class GgufBackend:
             constraints=LLAMA_CPP.completion_constraints,
         )
 
+    async def count(self, model: str, text: str) -> int:
+        """The tokens of a text, by the model's own vocabulary. Loads the model if it is not."""
+        self._refuse_other(model)
+        context = min(DEFAULT_CONTEXT, self._file.trained or DEFAULT_CONTEXT)
+        hand = Hand[int | str]()
+        async with aclosing(handed_out(lambda hand: self._engine.count(text, context, hand), hand)) as given:
+            async for item in given:
+                if isinstance(item, int):
+                    return item
+        raise self._closed()
+
     async def close(self) -> None:
         """Ends the requests, and frees the memory. A later one loads the model again."""
         self._closings += 1
@@ -130,24 +130,30 @@ class GgufBackend:
         await shielded(asyncio.to_thread(self._engine.unload))
 
     async def _reply(
-        self, body: bytes, context: int, reply: StreamedReply, closings: int
+        self, body: bytes, context: int, reply: StreamedReply, closings: int, spent: Usage
     ) -> AsyncGenerator[Chunk, None]:
-        """What one reply brings before its end."""
-        hand = self._hand = Hand[Given]()
-        if self._closings != closings:
-            raise self._closed()
-        async with aclosing(handed_out(lambda hand: self._engine.complete(body, context, hand), hand)) as given:
-            async for item in given:
-                if isinstance(item, str):
-                    yield Chunk(notice=item)
-                    continue
-                if item.startswith(b'{"error"'):
-                    raise self._refused(item, context)
-                chunk = reply.take(item)
-                if chunk.text:
-                    yield chunk
+        """One reply, checked when it ends."""
+        name = self._file.path.name
+        if self._queue.full:
+            yield Chunk(notice=f"{name} is busy with another request of ours; waiting")
+        async with self._queue.place(name) as place:
+            if self._closings != closings:
+                raise self._closed()
+            hand = self._hand = Hand[Given](place.leave)
+            async with aclosing(handed_out(lambda hand: self._engine.complete(body, context, hand), hand)) as given:
+                async for item in given:
+                    if isinstance(item, str):
+                        yield Chunk(notice=item)
+                        continue
+                    if item.startswith(b'{"error"'):
+                        raise self._refused(item, context)
+                    chunk = reply.take(item)
+                    if chunk.text:
+                        yield chunk
         if not reply.finished:
             raise self._closed() if self._closings != closings else reply.cut()
+        reply.refuse_if_empty(name)
+        yield Chunk(usage=spent + (reply.usage or Usage()), stop=reply.stop)
 
     def _written(self, request: Request) -> Written:
         """The request in the words of llama.cpp's server.

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from gemmagraph.backends.engine_thread import Hand
+from gemmagraph.backends.gguf_count import counted
 from gemmagraph.backends.gguf_file import GgufFile, missing_bytes
 from gemmagraph.errors import BackendError, ModelNotFound, ServerError
 
@@ -45,6 +46,7 @@ class Engine:
         self._pause = pause
         self._lock = threading.Lock()
         self._server: Any = None
+        self._key = secrets.token_urlsafe(32)
         self.context: int | None = None
         """Tokens of context that it runs with; None while it is not loaded."""
 
@@ -65,12 +67,26 @@ class Engine:
             if not hand.left:
                 self._server.handle_completions(body, take)
 
+    def count(self, text: str, context: int, hand: Hand[int | str]) -> None:
+        """Gives the tokens of a text. Loads the model if it is not, but does not wait for the request under way.
+
+        Raises:
+            BackendError: it cannot be loaded, or was unloaded meanwhile.
+        """
+        if (server := self._server) is None:
+            with self._lock:
+                if self._server is None:
+                    self._load(context, hand)
+                server = self._server
+        if server is not None:
+            hand.give(counted(server.listening_address, self._key, text))
+
     def unload(self) -> None:
         """Frees the memory, after the request under way."""
         with self._lock:
             self._drop()
 
-    def _load(self, context: int, hand: Hand[Given]) -> None:
+    def _load(self, context: int, hand: Hand[Given] | Hand[int | str]) -> None:
         anew = f" anew, with {context:,} tokens of context and not {self.context:,}" if self.context else ""
         self._drop()  # never twice in memory
         hand.give(f"loading {self._file.path.name} ({self._file.shown_size}){anew}")
@@ -78,7 +94,7 @@ class Engine:
             self._read_ahead(hand)
             if hand.left:
                 return
-            server = _started(self._file.path, context, self._threads)
+            server = _started(self._file.path, context, self._threads, self._key)
         except (OSError, RuntimeError) as exc:
             raise self._failed(context) from exc
         self._server, self.context = server, context
@@ -94,7 +110,7 @@ class Engine:
         left what a request that was given up had it do."""
         self._server.handle_completions(_TOKEN, lambda frame: False)
 
-    def _read_ahead(self, hand: Hand[Given]) -> None:
+    def _read_ahead(self, hand: Hand[Given] | Hand[int | str]) -> None:
         """Reads the file into the system's cache, and tells how far that is: the engine does not."""
         told, read = time.monotonic(), 0
         buffer = bytearray(_READ_AT_ONCE)
@@ -124,9 +140,9 @@ class Engine:
         )
 
 
-def _started(path: Path, context: int, threads: int | None) -> Any:
+def _started(path: Path, context: int, threads: int | None, key: str) -> Any:
     """The engine with a model. It also listens on a port of this machine, which cannot be switched off: there it
-    hears only who has the key, and nobody has it.
+    hears only who has the key, and only we have it.
 
     Raises:
         RuntimeError: it could not be loaded.
@@ -150,6 +166,6 @@ def _started(path: Path, context: int, threads: int | None) -> Any:
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.n_threads_http = 1
-    params.api_keys = [secrets.token_urlsafe(32)]
+    params.api_keys = [key]
     params.ui = params.endpoint_slots = False
     return xllamacpp.Server(params)

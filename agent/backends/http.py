@@ -8,30 +8,38 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import random
+import re
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
+from urllib.request import getproxies
+from weakref import WeakKeyDictionary, WeakSet
 
 from gemmagraph.backends.again import RETRIED_STATUSES, Again, seconds_asked
 from gemmagraph.backends.closing import end, shielded
-from gemmagraph.backends.coming import Coming
+from gemmagraph.backends.coming import Coming, Late, Limits
+from gemmagraph.backends.failures import failures, translated
 from gemmagraph.backends.lines import Cutter, Lines
+from gemmagraph.backends.queue import Place, Queue
 from gemmagraph.backends.sse import Events
 from gemmagraph.errors import (
     BackendError,
     BackendTimeout,
     BackendUnavailable,
     BadRequest,
-    ServerError,
-    TruncatedReply,
 )
 
 if TYPE_CHECKING:
     import httpx
+
+    from gemmagraph.backends.wire import Body
+
+_PLAIN: Final = re.compile(r"http://(?:[\w.-]+|\[[\da-f:]+\])(?::\d+)?(?:/[\w./~-]*)?", re.ASCII | re.IGNORECASE)
+"""An address that needs nothing but HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,14 @@ class Waiting:
 
     failed: BackendError | None = None
     """Why the request is made once more; None when it is merely unanswered."""
+    in_queue: bool = False
+    """Whether it was not sent yet, because the server has others of ours."""
+
+    def told(self, model: str, label: str, perhaps: str = "") -> str:
+        """The words for who waits for `model`; `perhaps` are the reasons that the server may have."""
+        if self.in_queue:
+            return f"{label} is busy with another request of ours; waiting"
+        return f"waiting for {model}{perhaps}" if self.failed is None else f"{self.failed.message} Trying again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +104,7 @@ class Http:
         refusal: what an answer that is no reply means.
         down: what to do when nothing answers there.
         slow: what to do when no reply comes in time.
+        queue: who may send a request for a reply next.
     """
 
     def __init__(
@@ -100,15 +117,21 @@ class Http:
         bounds: Bounds | None = None,
         down: str = "",
         slow: str = "",
+        queue: Queue | None = None,
     ) -> None:
         self.address = address
         self.label = label
         self.headers = dict(headers or {})
         self.bounds = bounds or Bounds()
         self.down = down
+        self.queue = queue or Queue(sys.maxsize)
+        has_proxy = self.through_proxy and not {"http", "all"}.isdisjoint(getproxies())
+        self.direct = bool(_PLAIN.fullmatch(address)) and not has_proxy
+        """Whether a socket of our own will do; else httpx is asked, which knows TLS, proxies and passwords."""
         self._slow = slow
         self._refusal = refusal
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+        self._bodies: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakSet[Body]] = WeakKeyDictionary()
 
     @property
     def through_proxy(self) -> bool:
@@ -153,7 +176,10 @@ class Http:
 
     async def close(self) -> None:
         """Ends what runs in this event loop."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
+        loop = asyncio.get_running_loop()
+        for body in [*self._bodies.pop(loop, ())]:
+            await body.aclose()
+        client = self._clients.pop(loop, None)
         if client is not None:
             await client.aclose()
 
@@ -172,49 +198,54 @@ class Http:
         return pause
 
     async def _reply(self, path: str, body: bytes, form: _Form) -> AsyncGenerator[bytes | Waiting, None]:
-        deadline = asyncio.get_running_loop().time() + self.bounds.total
+        now, total = asyncio.get_running_loop().time, self.bounds.total
+        deadline = now() + total
         for attempt in count(1):
-            try:
-                async with aclosing(self._attempt(path, body, form, deadline)) as items:
-                    async for item in items:
-                        yield item
-                return
-            except Again as exc:
-                pause = self._pause(attempt, exc, deadline)
-                failed = exc.error
+            if self.queue.full:
+                yield Waiting(in_queue=True)
+            asked = now()
+            async with self.queue.place(self.label, total) as place:
+                deadline += now() - asked
+                try:
+                    async with aclosing(self._attempt(path, body, form, deadline, place)) as items:
+                        async for item in items:
+                            yield item
+                    return
+                except Again as exc:
+                    pause = self._pause(attempt, exc, deadline)
+                    failed = exc.error
             yield Waiting(failed)
             await asyncio.sleep(pause)
 
     async def _attempt(
-        self, path: str, body: bytes, form: _Form, deadline: float
+        self, path: str, body: bytes, form: _Form, deadline: float, place: Place
     ) -> AsyncGenerator[bytes | Waiting, None]:
-        """One try, its time limits, its bytes cut into what they say."""
+        """One try, its time limits, its bytes cut into what they say. The place is given back when all of them are
+        here, for who asked may take his time with them."""
         now, bounds = asyncio.get_running_loop().time, self.bounds
         cutter = form.cutter(bounds.line, self.label)
-        begun = now()
-        next_by, late = begun + bounds.first_byte, f"no reply began within {bounds.first_byte:g} s"
-        coming = Coming(self._pieces(path, body, form))
+
+        async def feed(coming: Coming) -> None:
+            await self._read_all(path, body, form, coming)
+
+        coming = Coming(feed, Limits(bounds.first_byte, bounds.between, bounds.total, deadline))
+        coming.task.add_done_callback(lambda _: place.leave())
         try:
-            if not await coming.there(min(begun + bounds.notice, next_by)):
+            if not await coming.there(now() + bounds.notice):
                 yield Waiting()
-            while True:
-                in_time = await coming.there(min(next_by, deadline))
-                if now() >= deadline and not coming.task.done():
-                    in_time, late = False, f"the reply was not complete within {bounds.total:g} s"
-                if not in_time:
-                    raise BackendTimeout(f"{self.label}: {late}.", hint=self._slow)
-                piece = coming.take()
-                if piece is None:
-                    break
+            while await coming.there() and (piece := coming.take()) is not None:
                 for item in cutter.feed(piece):
                     yield item
-                next_by, late = now() + bounds.between, f"nothing more came for {bounds.between:g} s"
             if rest := cutter.end():
                 yield rest
-        except _failures() as exc:
+            elif cutter.strange:
+                raise self._refusal(Answer(200, "", cutter.strange.decode("utf-8", "replace")))
+        except Late as exc:
+            raise BackendTimeout(f"{self.label}: {exc}.", hint=self._slow) from exc
+        except failures() as exc:
             raise self._failed(exc, cutter.received) from exc
         finally:
-            await shielded(end(coming.task, coming.pieces))
+            await shielded(end(coming.task))
 
     async def _question(self, path: str, body: bytes | None) -> Answer:
         """One try at a small question."""
@@ -225,7 +256,7 @@ class Http:
                 late = f"no answer came within {self.bounds.question:g} s"
                 raise BackendTimeout(f"{self.label}: {late}.", hint=self._slow)
             answer, retry_after = asking.result()
-        except _failures() as exc:
+        except failures() as exc:
             raise self._failed(exc) from exc
         finally:
             await shielded(end(asking))
@@ -247,8 +278,8 @@ class Http:
             Again(error) if isinstance(error, BackendUnavailable) and "SSL" not in str(exc) else error
         )  # TLS stays as it is
 
-    async def _pieces(self, path: str, body: bytes, form: _Form) -> AsyncGenerator[bytes, None]:
-        """The bytes of a reply with status 200."""
+    async def _read_all(self, path: str, body: bytes, form: _Form, coming: Coming) -> None:
+        """The bytes of a reply with status 200, put where they are awaited."""
         response = await self._send(path, body)
         try:
             if response.status_code != 200 or _media_type(response) in form.answers:
@@ -259,16 +290,30 @@ class Http:
                 raise error
             # What is not compressed needs none of what httpx does with each piece.
             plain = response.headers.get("Content-Encoding", "identity") == "identity"
-            coming = cast(AsyncIterator[bytes], response.stream) if plain else response.aiter_bytes()
-            async for piece in coming:
-                yield piece
+            if plain and self.direct:
+                await cast("Body", response.stream).into(coming)
+                return
+            pieces = cast(AsyncIterator[bytes], response.stream) if plain else response.aiter_bytes()
+            async for piece in pieces:
+                if coming.put(piece):
+                    await coming.room()
         finally:
             await response.aclose()
 
     async def _send(self, path: str, body: bytes | None) -> httpx.Response:
         """The head of the answer to a GET, or to a POST of JSON."""
-        client, method = self._client(), "GET" if body is None else "POST"
-        headers = None if body is None else {"Content-Type": "application/json"}
+        method, headers = "GET", {}
+        if body is not None:
+            method, headers = "POST", {"Content-Type": "application/json"}
+        if self.direct:
+            from gemmagraph.backends.wire import sent
+
+            own = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close", **headers, **self.headers}
+            place = urlsplit(self.address)
+            response, rest = await sent(place, method, place.path + path, own, body or b"", self.bounds.connect)
+            self._bodies.setdefault(asyncio.get_running_loop(), WeakSet()).add(rest)
+            return response
+        client = self._client()
         request = client.build_request(method, self.address + path, content=body, headers=headers)
         return await client.send(request, stream=True)
 
@@ -297,50 +342,6 @@ class Http:
         return client
 
 
-def translated(exc: Exception, label: str, *, received: int = 0, down: str = "") -> BackendError:
-    """The error of ours for an exception of httpx.
-
-    Args:
-        received: bytes of the reply that had come.
-        down: what to do when nothing answers.
-    """
-    kind = next(KINDS[base.__name__] for base in type(exc).__mro__ if base.__name__ in KINDS)
-    words = str(exc) or type(exc).__name__
-    if kind is BackendUnavailable and "SSL" in words:
-        hint = (
-            "Name what signed its certificate in SSL_CERT_FILE." if "CERTIFICATE" in words else "Try http:// instead."
-        )
-        return kind(f"{label} cannot be reached over HTTPS ({words}).", hint=hint)
-    if kind is BackendUnavailable:
-        return kind(f"{label} cannot be reached ({words}).", hint=down)
-    if kind is TruncatedReply and received:
-        return kind(f"The connection to {label} broke after {received:,} bytes of the reply ({words}).")
-    if kind is TruncatedReply:
-        return BackendUnavailable(f"{label} closed the connection before it answered ({words}).", hint=down)
-    if kind is BackendTimeout:
-        return kind(f"{label} did not answer in time ({words}).")
-    if kind is BadRequest:
-        return kind(f"No request can be sent to {label} ({words}).", hint="Check its address and the API key.")
-    return kind(f"What {label} sent cannot be understood ({words}).")
-
-
-KINDS: Mapping[str, type[BackendError]] = {
-    "ConnectError": BackendUnavailable,
-    "ConnectTimeout": BackendUnavailable,
-    "ProxyError": BackendUnavailable,
-    "TimeoutException": BackendTimeout,
-    "NetworkError": TruncatedReply,
-    "RemoteProtocolError": TruncatedReply,
-    "StreamError": TruncatedReply,
-    "LocalProtocolError": BadRequest,
-    "UnsupportedProtocol": BadRequest,
-    "InvalidURL": BadRequest,
-    "HTTPError": ServerError,
-    "CookieConflict": ServerError,
-}
-"""httpx's exceptions by name, since httpx is loaded on use; one not named is what its nearest base is."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Form:
     """How a reply is written."""
@@ -353,12 +354,6 @@ class _Form:
 
 _LINES = _Form(Lines, frozenset({"text/html"}))
 _EVENTS = _Form(Events, frozenset({"text/html", "application/json"}))
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    import httpx
-
-    return httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError
 
 
 def _media_type(response: httpx.Response) -> str:

@@ -12,6 +12,8 @@ class Cutter(Protocol):
 
     received: int
     """Bytes so far."""
+    strange: bytes
+    """How it began, if it is of another kind and nothing could be made of it."""
 
     def feed(self, piece: bytes) -> list[bytes]:
         """What is complete with this piece."""
@@ -28,6 +30,7 @@ class Lines:
 
     def __init__(self, ceiling: int, label: str) -> None:
         self.received = 0
+        self.strange = b""
         self._rest = bytearray()
         self._ceiling = ceiling
         self._label = label

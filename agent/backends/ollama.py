@@ -8,6 +8,7 @@ in `ollama_request`, replies read in `ollama_reply`; what the server's words mea
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -15,11 +16,13 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from gemmagraph.backends.again import asked_twice
 from gemmagraph.backends.base import Chunk, ModelInfo, Request, Transport
 from gemmagraph.backends.closing import end, shielded
-from gemmagraph.backends.http import Answer, Bounds, Http, Waiting, translated
+from gemmagraph.backends.failures import translated
+from gemmagraph.backends.http import Answer, Bounds, Http, Waiting
 from gemmagraph.backends.ollama_models import Facts, Running, facts_of, partly_on_gpu, running
-from gemmagraph.backends.ollama_pull import SILENCE, Progress, pulled
+from gemmagraph.backends.ollama_pull import LINE, SILENCE, Progress, pulled
 from gemmagraph.backends.ollama_reply import StreamedReply
 from gemmagraph.backends.ollama_request import Written, written
 from gemmagraph.backends.ollama_words import address, blind, label_of, missing, refusal
@@ -31,7 +34,6 @@ from gemmagraph.errors import (
     BackendUnavailable,
     BadRequest,
     ContextOverflow,
-    EmptyReply,
     ModelNotFound,
     ServerError,
     TruncatedReply,
@@ -81,8 +83,8 @@ class OllamaBackend:
             bounds=bounds,
             down=DOWN,
             slow=SLOW,
+            queue=queue_for(url, at_once or _parallel()),
         )
-        self._queue = queue_for(url, at_once or _parallel())
         self._facts: dict[str, Facts] = {}
         self._running: dict[tuple[str, int | None], Running] = {}
         self._told: set[tuple[str, int | None]] = set()
@@ -101,14 +103,20 @@ class OllamaBackend:
                 self._told.add((request.model, wanted))
                 yield Chunk(notice=f"{request.model} takes {most:,} tokens of context, not the {wanted:,} asked for")
         asked = written(request, facts)
-        if self._queue.full:
-            yield Chunk(notice=f"{self.label} is busy with another request of ours; waiting")
+
+        def ask(spent: Usage) -> tuple[StreamedReply, AsyncGenerator[Chunk, None]]:
+            reply = StreamedReply(request.transport, self.label)
+            return reply, self._reply(request, asked, reply, spent)
+
         try:
-            async with self._queue, aclosing(self._asked(request, asked)) as chunks:
+            async with aclosing(asked_twice(request.model, ask)) as chunks:
                 async for chunk in chunks:
                     yield chunk
-        except (BadRequest, ModelNotFound):
+        except ModelNotFound as exc:
             self._facts.pop(request.model, None)  # they may be those of an older model of that name
+            raise await self._missing(request.model) from exc
+        except BadRequest:
+            self._facts.pop(request.model, None)
             raise
         except ContextOverflow as exc:
             if most is None or request.context != most:
@@ -148,7 +156,8 @@ class OllamaBackend:
             ModelNotFound: the registry does not have it.
             BackendError: the server cannot be asked, or did not get it.
         """
-        return pulled(self._client, model, self.label, self._http.bounds.pause)
+        bounded = functools.partial(self._client, most=LINE, by_line=True)
+        return pulled(bounded, model, self.label, self._http.bounds.pause)
 
     async def create(self, model: str, base: str, **parts: Any) -> None:
         """Makes `model` of another one: `create("gemma3-sober", "gemma3:4b", parameters={"temperature": 0})`.
@@ -166,25 +175,6 @@ class OllamaBackend:
     async def close(self) -> None:
         await self._http.close()
 
-    async def _asked(self, request: Request, asked: Written) -> AsyncGenerator[Chunk, None]:
-        """The reply, asked for again where that may help."""
-        spent = Usage()
-        for last_try in (False, True):
-            reply = StreamedReply(request.transport, self.label)
-            try:
-                async with aclosing(self._reply(request, asked, reply, spent)) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
-                return
-            except (EmptyReply, TruncatedReply) as exc:
-                if last_try or not reply.worth_another_try:
-                    exc.usage = spent + (reply.usage or Usage())
-                    raise
-            except ModelNotFound as exc:
-                raise await self._missing(request.model) from exc
-            spent += reply.usage or Usage()
-            yield Chunk(notice=f"{request.model} sent an empty reply; asking once more")
-
     async def _reply(
         self, request: Request, asked: Written, reply: StreamedReply, spent: Usage
     ) -> AsyncGenerator[Chunk, None]:
@@ -193,7 +183,7 @@ class OllamaBackend:
             async with aclosing(self._http.lines(asked.page, asked.body)) as lines:
                 async for line in lines:
                     if isinstance(line, Waiting):
-                        yield Chunk(notice=self._patience(request.model, line))
+                        yield Chunk(notice=line.told(request.model, self.label, " (the server may be loading it)"))
                         continue
                     chunk = reply.take(line)
                     if chunk.text or chunk.thought or chunk.calls:
@@ -210,11 +200,6 @@ class OllamaBackend:
             yield Chunk(notice=notice)
         usage = spent + reply.usage if reply.usage else None
         yield Chunk(usage=usage, stop="length" if reply.reason == "length" else "stop")
-
-    def _patience(self, model: str, waiting: Waiting) -> str:
-        if waiting.failed is None:
-            return f"waiting for {model} (the server may be loading it)"
-        return f"{waiting.failed.message} Trying again."
 
     async def _window_notices(self, request: Request, reply: StreamedReply) -> list[str]:
         """What the user should know about the context window of this reply, and about the memory it takes.
@@ -235,8 +220,8 @@ class OllamaBackend:
         told = [probably_cut(request, counted)]
         if new and runs.window:
             told.append(smaller_window(request, runs.window))
-        if new:
-            told.append(partly_on_gpu(request.model, runs.on_gpu))
+        if new and runs.on_gpu < runs.size:
+            told.append(partly_on_gpu(request.model, runs, await self._weights(request.model)))
         return [notice for notice in told if notice]
 
     async def _runs(self, request: Request, *, again: bool = False) -> Running:
@@ -248,6 +233,13 @@ class OllamaBackend:
             except BackendError:  # an old server, or one that just went away: the reply is here all the same
                 self._running[key] = Running()
         return self._running[key]
+
+    async def _weights(self, model: str) -> int | None:
+        """Bytes of its file; None if the server does not say."""
+        try:
+            return next((each.size for each in await self.models() if each.name in (model, f"{model}:latest")), None)
+        except BackendError:
+            return None
 
     async def _known(self, model: str) -> Facts:
         """What the model was made for, asked once; nothing if the server cannot say now."""
@@ -303,12 +295,14 @@ class OllamaBackend:
             await shielded(end(asking))
 
     @asynccontextmanager
-    async def _client(self, patience: float, most: int | None = None) -> AsyncGenerator[ollama.AsyncClient, None]:
+    async def _client(
+        self, patience: float, most: int | None = None, *, by_line: bool = False
+    ) -> AsyncGenerator[ollama.AsyncClient, None]:
         """Ollama's own client, with errors of ours.
 
         Args:
             patience: seconds it waits for the next word.
-            most: bytes of an answer.
+            most: bytes of an answer, or of each line in it.
         """
         import httpx
         import ollama
@@ -322,7 +316,7 @@ class OllamaBackend:
                 trust_env=self._http.through_proxy,
                 verify=self._http.address.startswith("https:"),  # certificates take 20 ms to load
                 follow_redirects=False,
-                event_hooks={"response": [_bounded(most)] if most is not None else []},
+                event_hooks={"response": [_bounded(most, by_line)] if most is not None else []},
             ) as client:
                 yield client
         except ollama.ResponseError as exc:
@@ -337,8 +331,8 @@ class OllamaBackend:
             ) from exc
 
 
-def _bounded(most: int) -> Callable[[httpx.Response], Awaitable[None]]:
-    """A hook of httpx that breaks off an answer of more bytes."""
+def _bounded(most: int, by_line: bool) -> Callable[[httpx.Response], Awaitable[None]]:
+    """A hook of httpx that breaks off an answer of more bytes, or one with such a line."""
     import httpx
 
     class Bounded(httpx.AsyncByteStream):
@@ -348,9 +342,11 @@ def _bounded(most: int) -> Callable[[httpx.Response], Awaitable[None]]:
         async def __aiter__(self) -> AsyncGenerator[bytes, None]:
             received = 0
             async for piece in self._pieces:
-                received += len(piece)
-                if received > most:
-                    raise httpx.DecodingError(f"more than {most:,} bytes")
+                first, *rest = piece.split(b"\n") if by_line else (piece,)
+                longest = received + len(first)
+                received = len(rest[-1]) if rest else longest
+                if longest > most:
+                    raise httpx.DecodingError(f"more than {most:,} bytes{' in a line' if by_line else ''}")
                 yield piece
 
         async def aclose(self) -> None:

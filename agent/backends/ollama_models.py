@@ -50,8 +50,10 @@ class Running(NamedTuple):
 
     window: int | None = None
     """Tokens of context that it was given; None if the server does not say."""
-    on_gpu: float = 1.0
-    """The share of it that lies in the memory of the graphics card, where there is one."""
+    size: int = 0
+    """Bytes of memory that it takes, context and all."""
+    on_gpu: int = 0
+    """Bytes of them in the memory of the graphics card; all of them where there is no such card."""
 
 
 def running(models: ollama.ProcessResponse, model: str) -> Running:
@@ -60,16 +62,22 @@ def running(models: ollama.ProcessResponse, model: str) -> Running:
     for entry in models.models:
         if names & {entry.model, entry.name}:
             # Nothing at all on a graphics card: there is none, and so nothing to be done about it.
-            share = entry.size_vram / entry.size if entry.size and entry.size_vram else 1.0
-            return Running(entry.context_length, share)
+            return Running(entry.context_length, entry.size or 0, entry.size_vram or entry.size or 0)
     return Running()
 
 
-def partly_on_gpu(model: str, share: float) -> str:
-    """What to tell of a model that does not fit the memory of the graphics card; "" if it does."""
-    if share >= 1.0:
-        return ""
+def partly_on_gpu(model: str, runs: Running, weights: int | None) -> str:
+    """What to tell of a model that does not fit the memory of the graphics card. How many tokens would fit it cannot
+    be told: that hangs on how the server stores them, and for how many requests at a time, which it does not say.
+
+    Args:
+        weights: bytes of its file, if they are known. What else it takes is mostly for the context.
+    """
+    missing, beside = runs.size - runs.on_gpu, runs.size - (weights or 0)
+    what_to_do = "ask for a smaller context (context=), or take a smaller model"
+    if weights and missing > beside:
+        what_to_do = "without any context it would not fit either, so take a smaller model"
     return (
-        f"only {share:.0%} of {model} fits the memory of the graphics card, which makes it slow: ask for a smaller "
-        "context (context=), or take a smaller model"
+        f"only {runs.on_gpu / runs.size:.0%} of {model} fits the memory of the graphics card, {missing / 1e9:.1f} GB "
+        f"do not, which makes it slow: {what_to_do}"
     )

@@ -31,6 +31,12 @@ TRIES: Final = 7
 """Connections in a row that may break without a byte having come; with the pauses, half a minute."""
 SILENCE: Final = 600.0
 """Seconds without a word. Long: while it verifies a large model on a slow disk the server says nothing."""
+LINE: Final = 64 * 1024
+"""Bytes in a line; Ollama's have some hundred."""
+MOST_IDLE: Final = 20_000
+"""Lines in a row that tell nothing new: where nothing comes, Ollama says so some sixteen times a second."""
+MOST_NEWS: Final = 1_000
+"""Layers, and things that are done; a model has about ten of each."""
 _GOES_ON: Final = "Run it again: it goes on where it stopped."
 
 
@@ -58,15 +64,33 @@ class Layers:
     fresh: int = 0
     _met: set[str] = field(default_factory=set)
     """Layers of which this connection has told: what the first report says was there before."""
+    _doings: set[str] = field(default_factory=set)
+    _idle: int = 0
+    """Lines since the last that told something new."""
 
-    def take(self, state: ollama.ProgressResponse) -> Progress:
+    def take(self, state: ollama.ProgressResponse, label: str) -> Progress:
+        """What a line tells, all layers together.
+
+        Raises:
+            ServerError: the server, which errors call `label`, tells of no end of things, or of nothing.
+        """
+        before = self.fresh, len(self._doings), len(self.total)
+        self._count(state)
+        self._doings.add(state.status or "")
+        news = self.fresh, len(self._doings), len(self.total)
+        self._idle = self._idle + 1 if news == before else 0
+        if self._idle > MOST_IDLE or max(news[1:]) > MOST_NEWS:
+            what = f"{MOST_IDLE:,} times in a row nothing new" if self._idle else f"of more than {MOST_NEWS:,} layers"
+            raise ServerError(f"{label} told {what}.", hint=f"Check the address, and look at its log. {_GOES_ON}")
+        return self.now(state.status or "")
+
+    def _count(self, state: ollama.ProgressResponse) -> None:
         if state.total:
             layer, done = state.digest or state.status or "", min(state.completed or 0, state.total)
             if layer in self._met:
                 self.fresh += max(done - self.done[layer], 0)
             self._met.add(layer)
             self.total[layer], self.done[layer] = state.total, done
-        return self.now(state.status or "")
 
     def now(self, doing: str, notice: str = "") -> Progress:
         return Progress(doing, sum(self.done.values()), sum(self.total.values()), self.fresh, notice)
@@ -84,7 +108,8 @@ async def pulled(
     """What the server tells while it gets a model; returns when it has it.
 
     Args:
-        connect: makes a client that waits so many seconds for the next word, and raises our errors.
+        connect: makes a client that waits so many seconds for the next word, takes no endless line, and raises our
+            errors.
         label: how errors call the server.
         pause: seconds in front of the second try; doubles with each further one.
 
@@ -98,7 +123,7 @@ async def pulled(
             async with connect(SILENCE) as client, aclosing(_told(client, model, label, begun)) as states:
                 async for state in states:
                     begun = True
-                    yield layers.take(state)
+                    yield layers.take(state, label)
                     if state.status == "success":
                         return
                 raise TruncatedReply("It ended without saying that it is done.")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Final
 
 from gemmagraph.backends.base import Chunk, ServerCall, Transport
 from gemmagraph.backends.ollama_words import named_error
-from gemmagraph.errors import EmptyReply, ServerError, TruncatedReply
+from gemmagraph.errors import BackendError, EmptyReply, ServerError, TruncatedReply
 from gemmagraph.prompts.messages import JSON, Usage
+
+_KEYS: Final = frozenset({"message", "response", "done", "error"})
+"""What frames have; each has one of them."""
 
 
 class StreamedReply:
@@ -31,6 +35,10 @@ class StreamedReply:
         self.usage: Usage | None = None
         self._by_server = transport == "tools"
         self._label = label
+        self._is_known = False
+        """Whether there was anything of Ollama's in it."""
+        self._shown = ""
+        """How it began."""
         self._told: set[str] = set()
         """The calls so far, as they came."""
 
@@ -44,11 +52,10 @@ class StreamedReply:
         """Whether the server did something else than ask the model."""
         return self.reason in ("load", "unload")
 
-    @property
-    def worth_another_try(self) -> bool:
-        """Whether the same request may bring more than this empty reply. What the server's own parser of calls has
+    def worth_another_try(self, failed: BackendError) -> bool:
+        """Whether the same request may bring more than this reply. What the server's own parser of calls has
         swallowed, it would swallow again."""
-        swallowed = self._by_server and self.done and not self.only_loaded
+        swallowed = self._by_server and isinstance(failed, EmptyReply) and not self.only_loaded
         return not self.begun and self.reason != "length" and not swallowed
 
     def take(self, line: bytes) -> Chunk:
@@ -59,6 +66,8 @@ class StreamedReply:
         """
         try:
             frame = json.loads(line)
+            self._is_known |= not _KEYS.isdisjoint(frame)
+            self._shown = self._shown or _beginning(line)
             if "error" in frame:
                 raise named_error(None, json.dumps(frame), self._label)
             said = frame.get("message") or {}
@@ -71,10 +80,9 @@ class StreamedReply:
             self.calls += len(calls)
             self.done = frame.get("done") is True
         except (ValueError, TypeError, AttributeError, RecursionError) as exc:
-            if not line.endswith(b"\n"):
+            if line.startswith(b"{") and not line.endswith(b"\n"):
                 raise TruncatedReply("The last line of the reply was cut.") from exc
-            shown = line[:80].decode("utf-8", "replace").rstrip()
-            raise ServerError(f"{self._label} sent a line that is no frame of a reply: {shown!r}.") from exc
+            raise self._no_frame(_beginning(line)) from exc
         if self.done:
             self.reason = str(frame.get("done_reason", ""))
             self.usage = _usage(frame)
@@ -89,11 +97,18 @@ class StreamedReply:
         self._told.add(told)
         return True
 
-    def cut(self) -> TruncatedReply:
-        """The error for a reply that ends before it is whole."""
+    def cut(self) -> BackendError:
+        """The error for a reply that ends before it is whole, or has not begun with all that came."""
+        if self._shown and not self._is_known:
+            return self._no_frame(self._shown)
         return TruncatedReply(
             f"The reply of {self._label} ended after {self.letters:,} characters without its last frame.",
             hint="Ask again; if it happens again, look at the server's log.",
+        )
+
+    def _no_frame(self, shown: str) -> ServerError:
+        return ServerError(
+            f"{self._label} sent a line that is no frame of a reply: {shown!r}.", hint="Check the address."
         )
 
     def refuse_if_empty(self, model: str) -> None:
@@ -124,6 +139,10 @@ class StreamedReply:
         if not self.calls or self._by_server:
             return []
         return [f"{self._label} took {self.calls} tool call(s) out of the reply; they were not run"]
+
+
+def _beginning(line: bytes) -> str:
+    return line[:80].decode("utf-8", "replace").strip()
 
 
 def _call(call: Mapping[str, JSON]) -> ServerCall:

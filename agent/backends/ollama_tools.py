@@ -11,10 +11,10 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from gemmagraph.backends.words import result_text
 from gemmagraph.prompts import schemas
 from gemmagraph.prompts.messages import JSON, Image, Thought, ToolCall, ToolResult, ToolSpec, Turn
 from gemmagraph.prompts.native_schema import simple
-from gemmagraph.prompts.writing import shown_json
 
 KEPT: Final = frozenset({"type", "items", "description", "enum", "properties", "required"})
 """Keywords of a parameter that reach the model. (`anyOf` does, too; `simple` leaves none.)"""
@@ -98,8 +98,6 @@ def _call(call: ToolCall) -> dict[str, JSON]:
 
 
 def _result(result: ToolResult) -> dict[str, JSON]:
-    """A result. It is text for the server, whatever it holds; without `tool_name` it would be called "unknown"."""
-    content = {"error": result.content} if result.is_error else result.content
-    text = content if isinstance(content, str) else shown_json(content)
+    """A result. Without `tool_name` it would be called "unknown"."""
     named = {"tool_call_id": result.call_id} if result.call_id else {}
-    return {"role": "tool", "tool_name": result.name, "content": text, **named}
+    return {"role": "tool", "tool_name": result.name, "content": result_text(result), **named}

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from gemmagraph.backends.http import Answer
-from gemmagraph.backends.words import near_names, page_shown, without_login
+from gemmagraph.backends.words import hint_for, near_names, no_reply, page_shown, without_login
 from gemmagraph.errors import (
     AgentError,
     BackendError,
@@ -27,6 +27,7 @@ from gemmagraph.prompts.errors import NotationError
 from gemmagraph.prompts.messages import JSON
 
 PORT = 11434
+_IN_BETWEEN = "Check the address, and whether a proxy or a login page is in between."
 
 
 def address(given: str | None = None) -> str:
@@ -71,8 +72,10 @@ def refusal(answer: Answer, label: str, url: str) -> BackendError:
     if shown is not None:
         return BackendUnavailable(
             f"{label} answered with a page (status {answer.status}), not with Ollama's protocol: {shown!r}.",
-            hint="Check the address, and whether a proxy or a login page is in between.",
+            hint=_IN_BETWEEN,
         )
+    if answer.status < 400 and not _words(answer.text)[1].get("error"):
+        return no_reply(answer, answer.text, label, _IN_BETWEEN)
     return named_error(answer.status, answer.text, label)
 
 
@@ -101,7 +104,8 @@ def named_error(status: int | None, text: str, label: str) -> BackendError:
         )
     kind, hint = BY_STATUS.get(status or 0, (None, ""))
     if kind is None:
-        kind = BadRequest if status and 400 <= status < 500 else ServerError
+        is_ours = status is not None and 400 <= status < 500
+        kind, hint = (BadRequest, hint_for(status)) if is_ours else (ServerError, "")
     if kind is ServerError:
         hint = "Look at the server's log (`ollama serve` prints it)."
         if "memory" in lower or "unexpectedly stopped" in lower:

@@ -11,8 +11,10 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
+from gemmagraph.backends.again import asked_twice
 from gemmagraph.backends.base import Chunk, ModelInfo, Request, Transport
 from gemmagraph.backends.http import Bounds, Http, Waiting
 from gemmagraph.backends.openai_count import CountsNone, counted
@@ -20,13 +22,12 @@ from gemmagraph.backends.openai_kinds import LLAMA_CPP
 from gemmagraph.backends.openai_probe import Server, probe
 from gemmagraph.backends.openai_reply import StreamedReply
 from gemmagraph.backends.openai_request import Written, written
-from gemmagraph.backends.openai_words import StillLoading, UsageRefused, address, missing, refusal
+from gemmagraph.backends.openai_words import NoRoom, StillLoading, UsageRefused, address, missing, refusal
 from gemmagraph.backends.queue import Queue, queue_for
 from gemmagraph.backends.words import Place, bearer, key_given, probably_cut, smaller_window, without_login
 from gemmagraph.errors import (
     BackendTimeout,
     BackendUnavailable,
-    EmptyReply,
     ModelNotFound,
     TruncatedReply,
 )
@@ -34,6 +35,8 @@ from gemmagraph.prompts.messages import Usage
 
 DOWN: Final = "Start it, or name its address: base_url=, or OPENAI_BASE_URL."
 SLOW: Final = "It may still be loading the model or be busy: try again, or ask for fewer tokens."
+
+_PERHAPS: Final = " (the server may be loading it, or reading the prompt)"
 
 TAIL: Final = 5.0
 """Seconds that the counts of tokens may take, once the reply is whole: some servers never end their streams."""
@@ -118,10 +121,8 @@ class OpenAIBackend:
         """The same, of a server that has loaded its model."""
         server = await self._known()
         asked = written(request, server, self.label)
-        queue = queue_for(self._place.url, self._at_once or server.at_once)
-        if queue.full:
-            yield Chunk(notice=f"{self.label} is busy with other requests of ours; waiting")
-        async with queue, aclosing(self._asked(request, asked, server)) as chunks:
+        self._http.queue = queue_for(self._place.url, self._at_once or server.at_once)
+        async with aclosing(self._asked(request, asked, server)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -161,7 +162,7 @@ class OpenAIBackend:
 
     async def _known(self, *, again: bool = False) -> Server:
         """What the server is, asked once."""
-        async with self._asking:
+        async with self._asking.place(self.label):
             if self._server is None or again:
                 found = await probe(self._http, self._prefix, self._place)
                 self.label = self._http.label = f"{found.name} at {without_login(self._place.url)}"
@@ -172,13 +173,12 @@ class OpenAIBackend:
             return self._server
 
     async def _asked(self, request: Request, asked: Written, server: Server) -> AsyncGenerator[Chunk, None]:
-        """The reply, asked for again where that is safe and may help."""
-        spent = Usage()
-        last_try = False
+        """The reply, to a request as the server takes it. Some refuse to count, others to write more than there is
+        room for, and most of those say then how much there is."""
+        is_shorter = False
         while True:
-            reply = StreamedReply(asked.shape, self._place, by_server=request.transport == "tools")
             try:
-                async with aclosing(self._reply(request, asked, server, reply, spent)) as chunks:
+                async with aclosing(asked_twice(request.model, partial(self._try, request, asked, server))) as chunks:
                     async for chunk in chunks:
                         yield chunk
                 return
@@ -186,17 +186,21 @@ class OpenAIBackend:
                 if not self._counts:
                     raise
                 self._counts = False
-                continue
-            except (EmptyReply, TruncatedReply) as exc:
-                is_lost = isinstance(exc, EmptyReply) and request.transport == "tools"
-                if last_try or is_lost or reply.letters or reply.stop == "length":
-                    exc.usage = spent + (reply.usage or Usage())
+            except NoRoom as exc:
+                shorter = asked.shorter(None if is_shorter else exc.room)
+                if shorter is None:
                     raise
+                if not is_shorter:
+                    yield Chunk(notice=f"the prompt leaves less than the {request.max_tokens:,} tokens for the reply")
+                asked, is_shorter = shorter, True
             except ModelNotFound as exc:
                 raise missing(request.model, server.models, self._place) from exc
-            last_try = True
-            spent += reply.usage or Usage()
-            yield Chunk(notice=f"{request.model} sent an empty reply; asking once more")
+
+    def _try(
+        self, request: Request, asked: Written, server: Server, spent: Usage
+    ) -> tuple[StreamedReply, AsyncGenerator[Chunk, None]]:
+        reply = StreamedReply(asked.shape, self._place, by_server=request.transport == "tools")
+        return reply, self._reply(request, asked, server, reply, spent)
 
     async def _reply(
         self, request: Request, asked: Written, server: Server, reply: StreamedReply, spent: Usage
@@ -210,7 +214,7 @@ class OpenAIBackend:
                     if isinstance(event, Waiting):
                         if isinstance(event.failed, StillLoading):
                             continue  # it is said once
-                        yield Chunk(notice=self._patience(request.model, event))
+                        yield Chunk(notice=event.told(request.model, self.label, _PERHAPS))
                         continue
                     chunk = reply.take(event)
                     if chunk.text or chunk.thought:
@@ -232,11 +236,6 @@ class OpenAIBackend:
         for notice in (*self._told_once(request, server), *([cut] if cut else []), *reply.notices()):
             yield Chunk(notice=notice)
         yield Chunk(usage=spent + reply.usage if reply.usage else None, stop=reply.stop)
-
-    def _patience(self, model: str, waiting: Waiting) -> str:
-        if waiting.failed is None:
-            return f"waiting for {model} (the server may be loading it, or reading the prompt)"
-        return f"{waiting.failed.message} Trying again."
 
     def _told_once(self, request: Request, server: Server) -> list[str]:
         """What the user should know of the model that answers, said once."""

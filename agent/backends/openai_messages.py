@@ -12,7 +12,9 @@ from typing import TypeVar
 
 from gemmagraph.backends.base import Request
 from gemmagraph.backends.openai_kinds import Body, Kind
+from gemmagraph.backends.words import result_text
 from gemmagraph.prompts.messages import JSON, Image, Part, Text, Thought, ToolCall, ToolResult, ToolSpec, Turn
+from gemmagraph.prompts.schemas import standard
 
 P = TypeVar("P")
 
@@ -54,7 +56,7 @@ def conversation(turns: Sequence[Turn], thoughts: str = "") -> list[Body]:
         elif turn.role != "tool":
             written.append({"role": turn.role, "content": _content(turn.parts)})
         for result in _parts(turn, ToolResult):
-            text = _result(result)
+            text = result_text(result)
             if numbers := waiting.get(result.call_id):
                 written.append({"role": "tool", "tool_call_id": numbers.pop(0), "name": result.name, "content": text})
             else:
@@ -79,7 +81,7 @@ def offer(request: Request, kind: Kind) -> Body:
 
 
 def _declared(spec: ToolSpec) -> Body:
-    function = {"name": spec.name, "description": spec.description, "parameters": dict(spec.parameters)}
+    function = {"name": spec.name, "description": spec.description, "parameters": standard(spec.parameters)}
     return {"type": "function", "function": function}
 
 
@@ -101,11 +103,6 @@ def _said(turn: Turn, calls: Sequence[tuple[str, ToolCall]], thoughts: str) -> l
             for number, call in calls
         ]
     return [message]
-
-
-def _result(result: ToolResult) -> str:
-    content: JSON = {"error": result.content} if result.is_error else result.content
-    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
 
 
 def _content(parts: Sequence[Part]) -> str | list[Body]:

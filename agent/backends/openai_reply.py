@@ -11,7 +11,7 @@ from gemmagraph.backends.openai_calls import Calls
 from gemmagraph.backends.openai_request import Shape
 from gemmagraph.backends.openai_words import named_error
 from gemmagraph.backends.words import Place
-from gemmagraph.errors import EmptyReply, ServerError, TruncatedReply
+from gemmagraph.errors import BackendError, EmptyReply, ServerError, TruncatedReply
 from gemmagraph.prompts.messages import JSON, StopReason, Usage
 
 _LENGTHS: Final = frozenset({"length", "max_tokens", "limit"})
@@ -53,6 +53,12 @@ class StreamedReply:
     @property
     def stop(self) -> StopReason:
         return "length" if self.reason in _LENGTHS else "stop"
+
+    def worth_another_try(self, failed: BackendError) -> bool:
+        """Whether the same request may bring more than this reply. A call that the server has lost it would lose
+        again."""
+        is_lost = isinstance(failed, EmptyReply) and self._by_server
+        return not (is_lost or self.letters or self.stop == "length")
 
     def take(self, event: bytes) -> Chunk:
         """What the next event brings.

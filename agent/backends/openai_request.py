@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from gemmagraph.backends.base import Request
 from gemmagraph.backends.openai_kinds import LLAMA_CPP, Body, Kind
@@ -16,6 +16,10 @@ from gemmagraph.errors import BadRequest
 
 Shape: TypeAlias = Literal["chat", "completion", "llama"]
 """Whose frames the reply is made of: `/v1/chat/completions`, `/v1/completions`, llama.cpp's own `/completion`."""
+
+
+LEAST: Final = 32
+"""Tokens of a reply that is worth having where there is no room for all that is asked for."""
 
 
 class Written(NamedTuple):
@@ -37,6 +41,13 @@ class Written(NamedTuple):
         if usage and self.shape != "llama":  # llama.cpp's own page counts always
             body = {**body, "stream_options": {"include_usage": True}}
         return as_json(body)
+
+    def shorter(self, room: int | None) -> Written | None:
+        """The same with a reply for which there is room, or half as long a one if that is not known; None if that is
+        no reply any more."""
+        asked = self.body.get("max_tokens") or 0
+        most = room if room is not None and room < asked else asked // 2
+        return self._replace(body={**self.body, "max_tokens": most}) if most >= LEAST else None
 
 
 def as_json(body: Body) -> bytes:
@@ -76,11 +87,7 @@ def written(request: Request, server: Server, label: str) -> Written:
         body["stop"] = list(request.stop)
     shape: Shape = "chat" if not is_whole else "llama" if kind is LLAMA_CPP else "completion"
     if request.max_tokens is not None:
-        model = server.model(request.model)
-        window = model.window if model is not None else None
-        # Some refuse a request whose reply would leave no room for its prompt.
-        most = min(request.max_tokens, window // 2) if window else request.max_tokens
-        body["n_predict" if shape == "llama" else "max_tokens"] = most
+        body["n_predict" if shape == "llama" else "max_tokens"] = request.max_tokens
     if request.messages is not None:
         body["messages"] = chat_messages(request.messages)
     elif request.prompt is None:

@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gemmagraph.backends.http import Answer
-from gemmagraph.backends.words import Place, near_names, page_shown, without_login
+from gemmagraph.backends.words import Place, hint_for, near_names, no_reply, page_shown, without_login
 from gemmagraph.errors import (
     AgentError,
     BackendError,
@@ -41,6 +41,13 @@ class UsageRefused(BadRequest):
 
 class StillLoading(BackendUnavailable):
     """The server is up, and its model is not."""
+
+
+class NoRoom(ContextOverflow):
+    """The prompt fits the window, as far as the server says, and not all of the reply that is asked for."""
+
+    room: int | None = None
+    """Tokens that are left for the reply; None if the server does not say how many."""
 
 
 def address(given: str | None = None) -> str:
@@ -103,10 +110,12 @@ def refusal(answer: Answer, place: Place) -> BackendError:
         )
     if answer.status == 200 and "unexpected endpoint" in text.lower():  # LM Studio, of a wrong path
         return _elsewhere(place, bare(text)[0])
-    if answer.status == 200 and not is_error(text):
-        return ServerError(
-            f"{place.label} did not stream its reply.", hint="Use a server that streams chat completions."
-        )
+    if answer.status < 400 and not is_error(text):
+        if not bare(text)[1].keys().isdisjoint({"choices", "content"}):
+            return ServerError(
+                f"{place.label} did not stream its reply.", hint="Use a server that streams chat completions."
+            )
+        return no_reply(answer, text, place.label, "Check the address; it ends in /v1 for most servers.")
     return named_error(None if answer.status == 200 else answer.status, text, place)
 
 
@@ -140,7 +149,7 @@ def named_error(status: int | None, text: str, place: Place) -> BackendError:
     kind, hint = _BY_STATUS.get(status or 0, (None, ""))
     if kind is None:
         is_theirs = status is None or status >= 500
-        kind, hint = (ServerError, "Look at the server's log.") if is_theirs else (BadRequest, "")
+        kind, hint = (ServerError, "Look at the server's log.") if is_theirs else (BadRequest, hint_for(status))
     when = f"failed (status {status})" if status else "failed in the middle of the reply"
     return kind(f"{place.label} {when}: {words or 'it does not say why'}.", hint=hint)
 
@@ -228,7 +237,10 @@ def _is_overflow(lower: str, facts: Mapping[str, JSON]) -> bool:
         return True
     return any(
         words in lower
-        for words in ("maximum context length", "maximum model length", "context length of only", "available context")
+        for words in (
+            *("maximum context length", "maximum model length", "context length of only", "available context"),
+            _MOST,
+        )
     )
 
 
@@ -236,25 +248,42 @@ _WINDOW: Final = re.compile(
     r"(?:context length is|(?:context|model) length of(?: only)?|context size \(?|n_ctx:?) ?([\d,]*\d)", re.IGNORECASE
 )
 _ASKED: Final = re.compile(
-    r"(?:you requested|your request has|resulted in|contains|prompt \(length|request \() ?([\d,]*\d)", re.IGNORECASE
+    r"(?:you requested|your request has|resulted in|contains(?: at least)?|prompt \(length|request \() ?([\d,]*\d)"
+    r"\b(?! output)",
+    re.IGNORECASE,
 )
+_MOST: Final = "request fewer output tokens"
+"""vLLM, of a reply that is longer than the window."""
+_PARTS: Final = re.compile(r"([\d,]*\d) (?:tokens )?(?:in|for|from) (?:the|your) (?:input )?(\w+)")
+"""What OpenAI, SGLang and older vLLM say that the tokens are for."""
 
 
 def _overflow(words: str, facts: Mapping[str, JSON]) -> ContextOverflow:
     window, asked = facts.get("n_ctx"), facts.get("n_prompt_tokens")
     if not isinstance(window, int) or not isinstance(asked, int):
-        window, asked = _number(_WINDOW, words), _number(_ASKED, words)
+        window, asked = _number(_WINDOW, words), _asked(words)
     hint = "Shorten it, ask for fewer tokens of reply (max_tokens=), or start the server with a larger context."
+    if _MOST in words:
+        return NoRoom(f"The context window is smaller than the reply that is asked for: {words}.", hint=hint)
     if window is None or asked is None:
         return ContextOverflow(f"The prompt does not fit the context window: {words}.", hint=hint)
     if asked <= window:  # then it is the reply that has no room
-        return ContextOverflow(
+        error = NoRoom(
             f"The prompt of {asked:,} tokens leaves too little of the context window of {window:,}: {words}.",
             hint=hint,
         )
+        # Newer vLLM counts no further than it has to, to refuse.
+        error.room = None if "at least" in words else window - asked
+        return error
     return ContextOverflow(
         f"The prompt of {asked:,} tokens does not fit the context window of {window:,}.", hint=hint
     )
+
+
+def _asked(words: str) -> int | None:
+    """The tokens of the prompt."""
+    parts = [int(number.replace(",", "")) for number, part in _PARTS.findall(words) if part != "completion"]
+    return sum(parts) if parts else _number(_ASKED, words)
 
 
 def _number(pattern: re.Pattern[str], words: str) -> int | None:

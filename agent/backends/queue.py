@@ -4,69 +4,131 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from types import TracebackType
+from typing import Final
 from weakref import WeakValueDictionary
+
+from gemmagraph.errors import BackendTimeout
+
+PATIENCE: Final = 1800.0
+"""Seconds in which a place has to come free. As long as the longest reply of a server may take by default."""
 
 
 class Queue:
-    """`async with queue:` waits for one of its places. A wait that is cancelled leaves the queue.
-
-    `asyncio.Semaphore` would do within one event loop; a server is shared by all of them.
-    """
+    """The places of a server. `asyncio.Semaphore` would do within one event loop; a server is shared by them all."""
 
     def __init__(self, places: int = 1) -> None:
         self._lock = threading.Lock()
-        self._free = places
-        self._waiting: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
+        self._places = places
+        self._taken: list[Place] = []
+        self._waiting: deque[Place] = deque()
+        self._moved = 0.0
+        """When a place was last given to one who waited."""
 
     @property
     def full(self) -> bool:
         """Whether the next one has to wait."""
-        return self._free == 0
+        return len(self._taken) >= self._places
 
     @property
     def waiting(self) -> int:
         """How many wait for a place."""
         return len(self._waiting)
 
-    async def __aenter__(self) -> None:
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                return
-            loop = asyncio.get_running_loop()
-            waiter = (loop, loop.create_future())
-            self._waiting.append(waiter)
+    def place(self, whose: str, patience: float = PATIENCE) -> Place:
+        """`async with queue.place("Ollama"):` waits for a place. A wait that is cancelled leaves the queue.
+
+        Args:
+            whose: places they are, for the error.
+            patience: seconds to wait, counted anew whenever one who waited gets a place.
+        """
+        return Place(self, whose, patience)
+
+
+class Place:
+    """One place, given back at the end or when `leave` says so.
+
+    Raises:
+        BackendTimeout: none came free.
+    """
+
+    def __init__(self, queue: Queue, whose: str, patience: float) -> None:
+        self._queue = queue
+        self._whose = whose
+        self._patience = patience
+        self._loop = asyncio.get_running_loop()
+        self._turn: asyncio.Future[None] | None = None
+        self._since = 0.0
+        self._thread = threading.current_thread().name
+
+    async def __aenter__(self) -> Place:
+        queue = self._queue
+        with queue._lock:
+            for gone in [place for place in queue._taken if place._loop.is_closed()]:
+                queue._taken.remove(gone)  # it cannot say any more that it leaves
+            if not queue.full:
+                self._take()
+                return self
+            self._turn = self._loop.create_future()
+            queue._waiting.append(self)
         try:
-            await waiter[1]
-        except asyncio.CancelledError:
-            self._give_up(waiter)
+            await self._wait(self._turn)
+        except BaseException:
+            self.leave()
             raise
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._leave()
+        self.leave()
 
-    def _give_up(self, waiter: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]) -> None:
-        with self._lock:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
+    def leave(self) -> None:
+        """Hands the place to the one who waited longest and whose event loop still runs. From any thread; once more
+        does nothing."""
+        queue = self._queue
+        with queue._lock:
+            if self in queue._waiting:
+                queue._waiting.remove(self)
+            if self not in queue._taken:
                 return
-        self._leave()  # a place was on its way to us
-
-    def _leave(self) -> None:
-        """Hands the place to the one who waited longest and whose event loop still runs."""
-        with self._lock:
-            while self._waiting:
-                loop, turn = self._waiting.popleft()
+            queue._taken.remove(self)
+            while queue._waiting:
+                following = queue._waiting.popleft()
                 try:
-                    loop.call_soon_threadsafe(_grant, turn)
+                    following._loop.call_soon_threadsafe(following._grant)
                 except RuntimeError:  # that loop was closed
                     continue
+                following._take()
                 return
-            self._free += 1
+
+    def _take(self) -> None:
+        self._since = self._queue._moved = time.monotonic()
+        self._queue._taken.append(self)
+
+    def _grant(self) -> None:
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(None)
+
+    async def _wait(self, turn: asyncio.Future[None]) -> None:
+        came = time.monotonic()
+        while not turn.done():
+            left = max(came, self._queue._moved) + self._patience - time.monotonic()
+            if left <= 0:
+                raise self._late()
+            await asyncio.wait({turn}, timeout=left)
+
+    def _late(self) -> BackendTimeout:
+        with self._queue._lock:
+            first = min(self._queue._taken, key=lambda place: place._since, default=self)
+        age = time.monotonic() - first._since
+        return BackendTimeout(
+            f"{self._whose} is busy: for {self._patience:g} s it took no further request of this program. The one "
+            f"that it works on began {age:,.0f} s ago in thread {first._thread!r}.",
+            hint="Read its reply to the end, or close its stream (contextlib.aclosing).",
+        )
 
 
 def queue_for(server: str, places: int = 1) -> Queue:
@@ -80,8 +142,3 @@ def queue_for(server: str, places: int = 1) -> Queue:
 
 _LOCK = threading.Lock()
 _QUEUES: WeakValueDictionary[tuple[str, int], Queue] = WeakValueDictionary()
-
-
-def _grant(turn: asyncio.Future[None]) -> None:
-    if not turn.done():
-        turn.set_result(None)

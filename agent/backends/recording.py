@@ -286,6 +286,7 @@ class RecordingBackend:
     def _fail_as_recorded(self, found: Exchange) -> None:
         if found.error is not None:
             error = type(found.error)(found.error.message, hint=found.error.hint)
+            error.usage = found.error.usage
             error.add_note(f"Nobody was asked: this is line {found.line} of {self.cassette.path}. {ANEW}")
             raise error
 

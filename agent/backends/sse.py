@@ -18,6 +18,8 @@ from gemmagraph.errors import ServerError
 
 _FIELDS: Final = frozenset({b"data", b"error"})
 """Whose value is said. Older llama.cpp servers write `error: {...}`, which is no field of the standard."""
+_OTHERS: Final = frozenset({b"", b"event", b"id", b"retry"})
+"""The other fields; comments have none."""
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -32,6 +34,8 @@ class Events:
     def __init__(self, ceiling: int, label: str) -> None:
         self.received = 0
         """Bytes so far."""
+        self.strange = b""
+        """The first line that is none of events, as long as nothing was said."""
         self._ceiling = ceiling
         self._label = label
         self._line = bytearray()
@@ -39,6 +43,7 @@ class Events:
         self._size = 0
         """Bytes in `_said`."""
         self._is_first = True
+        self._has_said = False
         self._carriage_returned = False
 
     def feed(self, piece: bytes) -> list[bytes]:
@@ -82,7 +87,10 @@ class Events:
             line = line.removeprefix(_BOM)
         name, _, value = line.partition(b":")
         if name not in _FIELDS:
+            if name not in _OTHERS and not self._has_said and not self.strange:
+                self.strange = line
             return
+        self._has_said, self.strange = True, b""
         self._said.append(value.removeprefix(b" "))
         self._size += len(value)
         if self._size > self._ceiling:

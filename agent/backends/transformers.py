@@ -80,25 +80,22 @@ class TransformersBackend:
         that it would be the same."""
         asked = self._asked(request)
         closings = self._closings
-        if self._queue.full:
-            yield Chunk(notice=f"{self._shown} is busy with another request of ours; waiting")
-        async with self._queue:
-            spent = Usage()
-            for last_try in ("seed" in asked.options, True):
-                letters, last = 0, Chunk()
-                async with aclosing(self._reply(asked, closings)) as chunks:
-                    async for last in chunks:
-                        letters += len(last.text)
-                        if last.stop is None:
-                            yield last
-                spent += last.usage or Usage()
-                if letters:
-                    yield Chunk(text=last.text, usage=spent, stop=last.stop)
-                    return
-                if last_try or last.stop == "length":
-                    hint = "Allow it more tokens (max_tokens)." if last.stop == "length" else "Ask differently."
-                    raise EmptyReply(f"{self._shown!r} sent an empty reply.", hint=hint)
-                yield Chunk(notice=f"{self._shown} sent an empty reply; asking once more")
+        spent = Usage()
+        for last_try in ("seed" in asked.options, True):
+            letters, last = 0, Chunk()
+            async with aclosing(self._reply(asked, closings)) as chunks:
+                async for last in chunks:
+                    letters += len(last.text)
+                    if last.stop is None:
+                        yield last
+            spent += last.usage or Usage()
+            if letters:
+                yield Chunk(text=last.text, usage=spent, stop=last.stop)
+                return
+            if last_try or last.stop == "length":
+                hint = "Allow it more tokens (max_tokens)." if last.stop == "length" else "Ask differently."
+                raise EmptyReply(f"{self._shown!r} sent an empty reply.", hint=hint)
+            yield Chunk(notice=f"{self._shown} sent an empty reply; asking once more")
 
     async def models(self) -> list[ModelInfo]:
         """The one that was named."""
@@ -128,13 +125,16 @@ class TransformersBackend:
 
     async def _reply(self, asked: Asked, closings: int) -> AsyncGenerator[Chunk, None]:
         """One reply, which always has a last chunk."""
-        hand = self._hand = Hand[Chunk]()
-        if self._closings != closings:
-            raise self._closed()
+        if self._queue.full:
+            yield Chunk(notice=f"{self._shown} is busy with another request of ours; waiting")
         chunk = Chunk()
-        async with aclosing(handed_out(lambda hand: self._engine.complete(asked, hand), hand)) as given:
-            async for chunk in given:
-                yield chunk
+        async with self._queue.place(self._shown) as place:
+            if self._closings != closings:
+                raise self._closed()
+            hand = self._hand = Hand[Chunk](place.leave)
+            async with aclosing(handed_out(lambda hand: self._engine.complete(asked, hand), hand)) as given:
+                async for chunk in given:
+                    yield chunk
         if chunk.stop is None:
             raise self._closed()
 

@@ -9,7 +9,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from gemmagraph.errors import AgentError, BadRequest
+from gemmagraph.errors import AgentError, BadRequest, ServerError
+from gemmagraph.prompts.messages import JSON, ToolResult
+from gemmagraph.prompts.writing import shown_json
 
 if TYPE_CHECKING:
     from gemmagraph.backends.base import Request
@@ -62,6 +64,23 @@ def page_shown(answer: Answer, text: str) -> str | None:
     return None
 
 
+def no_reply(answer: Answer, text: str, label: str, hint: str) -> ServerError:
+    """The error for an answer with that text which says neither that it failed nor what a model would."""
+    shown = " ".join(text.split())[:80]
+    said = f"with {shown!r}" if shown else "with nothing"
+    return ServerError(
+        f"{label} answered {said} (status {answer.status}), which is no reply of a model server.", hint=hint
+    )
+
+
+def hint_for(status: int | None) -> str:
+    """What to do about a refusal that says no more than its status."""
+    return "" if status in _USUAL else "Check the address: model servers do not refuse like this."
+
+
+_USUAL: Final = frozenset({400, 409, 413, 415, 422})
+"""Refusals of requests, whose words say what is wrong with them."""
+
 _SAID_ELSEWHERE: Final = {
     **dict.fromkeys(("num_ctx", "n_ctx"), "context"),
     **dict.fromkeys(("num_predict", "n_predict", "max_length", "max_new_tokens"), "max_tokens"),
@@ -79,6 +98,12 @@ def no_option(name: str, there: Collection[str], label: str) -> BadRequest:
     near = difflib.get_close_matches(name, there, n=1, cutoff=0.8)
     hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(there))}."
     return BadRequest(f"{label} has no option {name!r}.", hint=hint)
+
+
+def result_text(result: ToolResult) -> str:
+    """A result as text for a server, which takes nothing else."""
+    content: JSON = {"error": result.content} if result.is_error else result.content
+    return content if isinstance(content, str) else shown_json(content)
 
 
 def near_names(model: str, there: Sequence[str]) -> list[str]:

@@ -93,7 +93,7 @@ class _Chat:
         terminal = self._session.terminal
         tools = self._session.agent.tools.values()
         for tool in tools:
-            asks = tool.needs_approval()[0] == "ask"
+            asks = tool.own_ruling().verdict == "ask"
             mark = "read-only" if tool.read_only else "asks first" if asks else ""
             about = tool.description.strip().partition("\n")[0]
             terminal.line(

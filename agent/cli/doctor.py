@@ -18,8 +18,8 @@ from typing import Final, Literal, TypeAlias, get_args
 import click
 
 from gemmagraph.choice import VARIABLE, choose_model
-from gemmagraph.cli.models import NO_GEMMA, PING, Held, Use, counted, titled, use_by, use_of
-from gemmagraph.cli.seen import PATIENCE, Kind, Seen, configured, look, masked, resolved
+from gemmagraph.cli.models import NO_GEMMA, PING, UNLISTED, Held, Use, counted, titled, use_by, use_of
+from gemmagraph.cli.seen import PATIENCE, Kind, Seen, configured, load, look, masked, resolved
 from gemmagraph.cli.terminal import Terminal, one_line
 from gemmagraph.errors import AgentError, GemmagraphError
 from gemmagraph.model import Gemma
@@ -85,6 +85,8 @@ def examined(model: str | None, base_url: str | None, *, live: bool, as_json: bo
         as_json: for programs.
     """
     terminal = Terminal()
+    terminal.status("looking at the servers …")
+    load(kind for kind, _ in _meant(model, base_url))
     try:
         report = asyncio.run(_report(model, base_url, live, terminal))
     finally:
@@ -95,13 +97,10 @@ def examined(model: str | None, base_url: str | None, *, live: bool, as_json: bo
 
 
 async def _report(model: str | None, base_url: str | None, live: bool, terminal: Terminal) -> Report:
-    terminal.status("looking at the servers …")
-    looks = asyncio.gather(*(look(kind, url) for kind, url in _meant(model, base_url)))
+    looks = asyncio.gather(*(look(kind, url, counting=True) for kind, url in _meant(model, base_url)))
     chosen, servers = await asyncio.gather(_chosen(model, base_url), looks)
     report = Report(servers=servers, chosen=chosen)
-    report.uses = [
-        {model.name: use_of(seen.kind, model.name, model.constraints) for model in seen.models} for seen in servers
-    ]
+    report.uses = [{model.name: use_of(seen.kind, model) for model in seen.models} for seen in servers]
     report.findings += [_of_server(seen, uses, chosen) for seen, uses in zip(servers, report.uses, strict=True)]
     if chosen.name == "builtin" and chosen.problem:
         chosen = replace(chosen, hint=_instead(servers, report.uses))
@@ -141,8 +140,8 @@ async def _chosen(model: str | None, base_url: str | None) -> Chosen:
                     await resolved(kind, base_url)
             info = await gemma.backend.info(gemma.model)
         if gemma.backend.name == "builtin" and not is_named:
-            return Chosen(name, why, use_by(gemma), gemma, why.partition(" For a real one")[0])
-        return Chosen(name, why, use_by(gemma, info.constraints), gemma)
+            return Chosen(name, why, use_by(gemma, info), gemma, why.partition(" For a real one")[0])
+        return Chosen(name, why, use_by(gemma, info), gemma)
     except GemmagraphError as exc:
         return Chosen(name, why, problem=exc.message, hint=exc.hint or "")
     except TimeoutError:
@@ -174,7 +173,10 @@ def _of_server(seen: Seen, uses: dict[str, Use], chosen: Chosen) -> Finding:
         return Finding(about, "note" if elsewhere else "fail", seen.problem, seen.hint)
     callers = {name: use for name, use in uses.items() if use.tools}
     says = f"{counted(len(seen.models))}, {len(callers)} can call tools"
-    more = (*_grouped(callers), *_loaded(seen, callers), *_left_out(uses))
+    tokens = [_counted(seen.counts)] if callers else []
+    more = (*_grouped(callers), *tokens, *_loaded(seen, callers), *_left_out(uses))
+    if not seen.models and seen.kind == "openai":
+        return Finding(about, "note", "it lists no models, so it is not known whether it has one", UNLISTED)
     if not callers and (seen.models or seen.kind == "ollama"):
         do = _GET_ONE if seen.kind == "ollama" else "Let it serve a Gemma, such as google/gemma-3-4b-it."
         return Finding(about, "note", says, do, more)
@@ -205,7 +207,14 @@ def _grouped(uses: dict[str, Use]) -> Iterator[str]:
 
 def _form(use: Use) -> str:
     form = {"chat": "in chat messages", "completion": "in a whole prompt", "tools": "in the server's own field"}
-    return f"{use.notation} {form[use.transport]}, {use.context:,} tokens of context"
+    settled = ", as the server has it" if use.settled else ""
+    return f"{use.notation} {form[use.transport]}, {use.context:,} tokens of context{settled}"
+
+
+def _counted(counts: bool) -> str:
+    if counts:
+        return "tokens of a prompt: counted there, by the model's own vocabulary"
+    return "tokens of a prompt: estimated, and put right by what the server counts in each reply"
 
 
 def _forced(held: Held) -> str:
@@ -245,6 +254,7 @@ def _of_choice(chosen: Chosen) -> Finding:
     more = [chosen.why]
     if chosen.use and chosen.gemma and chosen.gemma.backend.name not in ("builtin", *get_args(Kind)):
         more += [_form(chosen.use), f"  since {chosen.use.why}", f"a forced call: {_forced(chosen.use.held)}"]
+        more.append(_counted(hasattr(chosen.gemma.backend, "count")))
     return Finding(f"model {chosen.name}", "ok", "could be asked now", more=tuple(more))
 
 
@@ -347,6 +357,7 @@ def _as_json(report: Report) -> dict[str, JSON]:
                 "backend": seen.kind,
                 "label": seen.label,
                 "version": seen.version or None,
+                "counts_tokens": seen.counts,
                 "models": [
                     {"name": name, "loaded_context": seen.loaded.get(name), "tools": use.tools, **asdict(use)}
                     for name, use in uses.items()

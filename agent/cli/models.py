@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from gemmagraph.backends.base import Constraint
+from gemmagraph.backends.base import Constraint, ModelInfo
 from gemmagraph.cli.published import PUBLISHED, order
 from gemmagraph.cli.pull import gigabytes
-from gemmagraph.cli.seen import Kind, Seen, configured, look, masked
-from gemmagraph.cli.terminal import Terminal, one_line, width_of
+from gemmagraph.cli.seen import Kind, Seen, configured, load, look, masked
+from gemmagraph.cli.terminal import Terminal, one_line, shortened, width_of
 from gemmagraph.errors import BackendUnavailable
 from gemmagraph.model import Gemma
 from gemmagraph.prompts.catalog import Family, family_of
@@ -31,6 +31,10 @@ PING: Final = ToolSpec(
 )
 """The tool of all probes."""
 NO_GEMMA: Final = "no Gemma by its name"
+UNLISTED: Final = (
+    "Check the address, which ends in /v1 for most servers; `gemmagraph doctor -m openai:MODEL --live` asks a model."
+)
+"""What to do about a server behind OpenAI's protocol that lists no models: some do not."""
 _WITHOUT_TOOLS: Final = {
     "codegemma": "fills gaps in code",
     "embeddinggemma": "turns text into vectors",
@@ -41,6 +45,8 @@ _WITHOUT_TOOLS: Final = {
     "vaultgemma": "holds no conversations",
 }
 """Why families of the catalogue call no tools."""
+_LEAST_NAME: Final = 12
+"""Columns for the names of models at least."""
 _HEAD: Final = ("model", "size", "context", "tools", "notation", "transport")
 
 
@@ -51,7 +57,9 @@ class Use:
     notation: str = ""
     transport: str = ""
     context: int = 0
-    """Tokens that are asked for."""
+    """Tokens that a request has there."""
+    settled: bool = False
+    """Whether it is the server that says so."""
     held: Held = ""
     """What a call that must be made is held by."""
     why: str = ""
@@ -73,24 +81,32 @@ class Row:
     use: Use
 
 
-def use_of(kind: Kind, model: str, able: frozenset[Constraint] = frozenset()) -> Use:
-    """What a call to a model on a server of this kind would use; no server is asked.
-
-    Args:
-        able: what its server can hold a reply to.
-    """
+def use_of(kind: Kind, model: ModelInfo) -> Use:
+    """What a call to a model on a server of this kind would use; no server is asked."""
     try:
-        family = family_of(model)
+        family = family_of(model.name)
     except NotationError:
         return Use(why=NO_GEMMA)
     if not family.tools:
         return Use(why=_WITHOUT_TOOLS.get(family.name, "holds no conversations"))
-    return use_by(Gemma(f"{kind}:{model}", base_url="http://127.0.0.1", api_key="none"), able)  # it is not asked
+    unasked = Gemma(f"{kind}:{model.name}", base_url="http://127.0.0.1", api_key="none")
+    return use_by(unasked, model)
 
 
-def use_by(gemma: Gemma, able: frozenset[Constraint] = frozenset()) -> Use:
-    """What a call by `gemma` would use."""
-    return Use(gemma.notation.name, gemma.transport, gemma.context, _held(gemma, able), _why(gemma.family, gemma))
+def use_by(gemma: Gemma, model: ModelInfo) -> Use:
+    """What a call by `gemma` would use.
+
+    Args:
+        model: what its server or engine says of it.
+    """
+    return Use(
+        gemma.notation.name,
+        gemma.transport,
+        model.window or min(gemma.context, model.context or gemma.context),
+        bool(model.window),
+        _held(gemma, model.constraints),
+        _why(gemma.family, gemma),
+    )
 
 
 def _held(gemma: Gemma, able: frozenset[Constraint]) -> Held:
@@ -119,6 +135,7 @@ def listed(base_url: str | None, as_json: bool) -> str:
     Raises:
         GemmagraphError: the server at `base_url` cannot be asked.
     """
+    load(configured())
     servers = asyncio.run(_servers(base_url))
     local = [(seen, _rows(seen)) for seen in servers]
     there = {row.name for seen, rows in local if seen.kind == "ollama" for row in rows}
@@ -134,6 +151,8 @@ def listed(base_url: str | None, as_json: bool) -> str:
         else:
             title = f"{titled(seen)}: {counted(len(rows))}"
             blocks.append([title, *_table(rows, terminal.columns)])
+            if not rows and seen.kind == "openai":
+                terminal.note(UNLISTED, "yellow", 0)
     blocks.append(["To be had with gemmagraph pull MODEL (sizes are rough):", *_table(known, terminal.columns)])
     return "\n\n".join("\n".join(block) for block in blocks)
 
@@ -152,14 +171,14 @@ async def _servers(base_url: str | None) -> list[Seen]:
 
 def _rows(seen: Seen) -> list[Row]:
     rows = [
-        Row(model.name, model.size, model.context or _context(model.name), use_of(seen.kind, model.name))
+        Row(model.name, model.size, model.window or model.context or _context(model.name), use_of(seen.kind, model))
         for model in seen.models
     ]
     return sorted(rows, key=lambda row: order(row.name))
 
 
 def _published(name: str, size: float | None) -> Row:
-    return Row(name, size, _context(name), use_of("ollama", name))
+    return Row(name, size, _context(name), use_of("ollama", ModelInfo(name)))
 
 
 def _context(name: str) -> int | None:
@@ -180,28 +199,34 @@ def counted(models: int) -> str:
 
 
 def _table(rows: Sequence[Row], columns: int) -> list[str]:
-    """Lines that fit the columns: a name that is too long stands in a line of its own."""
+    """Lines that fit the columns, with less to tell where these are few; a name that is too long stands in a line of
+    its own."""
     if not rows:
         return []
-    cells = [_cells(row) for row in rows]
-    widths = [max(width_of(row[at]) for row in [_HEAD, *cells]) for at in range(1, 4)]
-    notation = max(width_of(row[4]) for row in [_HEAD, *(row for row in cells if row[3] == "yes")])
-    needed = sum(widths) + notation + len(_HEAD[5]) + 2 * 6
-    most = max(width_of(row[0]) for row in [_HEAD, *cells])
-    name = min(most, max(columns - needed, 12))
+    cells = [list(_HEAD), *map(_cells, rows)]
+    # Why a model calls no tools stands where others have the last two, and makes neither wider.
+    widths = [max(width_of(row[at]) for row in cells if at < 4 or row[5]) for at in range(len(_HEAD))]
+    least = min(widths[0], _LEAST_NAME)
+    shown = next((most for most in range(len(_HEAD), 4, -1) if _needed([least, *widths[1:most]]) <= columns), 4)
+    name = max(least, min(widths[0], columns - _needed(widths[1:shown]) - 2))
+    left = columns - _needed([name, *widths[1:4]]) - 2
     lines = []
-    for row in [_HEAD, *cells]:
-        size, context, tools = (
-            row[1].rjust(widths[0]),
-            row[2].rjust(widths[1]),
-            row[3].ljust(widths[2]),
-        )
-        facts = f"{size}  {context}  {tools}  {row[4].ljust(notation) if row[5] else row[4]}  {row[5]}".rstrip()
+    for row in cells:
+        facts = [row[1].rjust(widths[1]), row[2].rjust(widths[2]), row[3].ljust(widths[3])]
+        if row[5]:
+            facts += map(str.ljust, row[4:shown], widths[4:shown])
+        elif shown > 4:
+            facts.append(shortened(row[4], left))
+        line = "  ".join(facts).rstrip()
         if width_of(row[0]) > name:
-            lines += [f"  {row[0]}", f"  {' ' * name}  {facts}"]
+            lines += [f"  {row[0]}", f"  {' ' * name}  {line}"]
         else:
-            lines.append(f"  {row[0]}{' ' * (name - width_of(row[0]))}  {facts}")
+            lines.append(f"  {row[0]}{' ' * (name - width_of(row[0]))}  {line}")
     return lines
+
+
+def _needed(widths: Sequence[int]) -> int:
+    return sum(widths) + 2 * len(widths)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import re
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
@@ -32,6 +33,8 @@ Looked: TypeAlias = OllamaBackend | OpenAIBackend | GeminiBackend
 PATIENCE: Final = 3.0
 """Seconds that looking at a server may take."""
 _BOUNDS: Final = Bounds(connect=PATIENCE, question=PATIENCE, total=PATIENCE, tries=1)
+_COUNTING: Final = 1.0
+"""Seconds that it may take to see whether a server that answers counts tokens."""
 _DEAD: Final = "Check the address, and whether that machine can be reached."
 _SECRETS: Final = ("OLLAMA_API_KEY", "OPENAI_API_KEY", *KEYS)
 _ADDRESSES: Final = ("OLLAMA_HOST", "OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL")
@@ -48,6 +51,8 @@ class Seen:
     models: tuple[ModelInfo, ...] = ()
     loaded: Mapping[str, int | None] = field(default_factory=dict)
     """Models in memory, with their tokens of context."""
+    counts: bool = False
+    """Whether it counts the tokens of a text when it is asked."""
     problem: str = ""
     """Why nothing else is known; then `hint` says what to do."""
     hint: str = ""
@@ -63,8 +68,20 @@ def configured() -> list[Kind]:
     return found
 
 
-async def look(kind: Kind, base_url: str | None = None) -> Seen:
-    """The server of this kind at `base_url`, or where the environment says."""
+def load(kinds: Iterable[Kind]) -> None:
+    """Imports what asks these servers. That takes a while, on a busy machine seconds, which no server is to blame
+    for."""
+    for kind in kinds:
+        with suppress(ImportError):  # that is said of the server
+            importlib.import_module("gemmagraph.backends.gemini_client" if kind == "gemini" else "httpx")
+
+
+async def look(kind: Kind, base_url: str | None = None, *, counting: bool = False) -> Seen:
+    """The server of this kind at `base_url`, or where the environment says.
+
+    Args:
+        counting: whether to see, too, if it counts tokens.
+    """
     backend: Looked | None = None
     label = _LABELS[kind]
     problem, hint = "", ""
@@ -73,7 +90,8 @@ async def look(kind: Kind, base_url: str | None = None) -> Seen:
         label = backend.label
         async with asyncio.timeout(PATIENCE):
             await resolved(kind, base_url)
-            return await _asked(backend)
+            seen = await _asked(backend)
+        return replace(seen, counts=counting and await _counts(backend, seen.models))
     except GemmagraphError as exc:
         problem, hint = exc.message, exc.hint or ""
     except TimeoutError:
@@ -143,6 +161,18 @@ async def _asked(backend: Looked) -> Seen:
         await asyncio.gather(*late, return_exceptions=True)
     known = (model if task.cancelled() else task.result() for task, model in zip(asking, models, strict=True))
     return Seen("ollama", backend.label, version, tuple(known), loaded)
+
+
+async def _counts(backend: Looked, models: Sequence[ModelInfo]) -> bool:
+    """Whether it counts the tokens of a text for its first Gemma."""
+    model = next((model.name for model in models if is_gemma(model.name)), None)
+    if model is None or isinstance(backend, OllamaBackend):
+        return False
+    try:
+        async with asyncio.timeout(_COUNTING):
+            return await backend.count(model, "Hi") > 0
+    except (GemmagraphError, TimeoutError):
+        return False
 
 
 async def _loaded(backend: OllamaBackend) -> Mapping[str, int | None]:

@@ -59,9 +59,9 @@ def _described(tool: Tool) -> str:
     lines = [schemas.signature(tool.name, schemas.flat(tool.spec.parameters))]
     lines += [f"  {line.strip()}" for line in tool.spec.description.splitlines() if line.strip()]
     facts = [*_facts(tool)]
-    verdict, reason = tool.needs_approval()
-    if verdict != "allow":
-        facts.append(f"{'asks a person' if verdict == 'ask' else 'never runs'} ({reason})")
+    ruling = tool.own_ruling()
+    if ruling.verdict != "allow":
+        facts.append(f"{'asks a person' if ruling.verdict == 'ask' else 'never runs'} ({ruling.reason})")
     if facts:
         lines.append(f"  {' · '.join(facts)}")
     return plain("\n".join(lines))
@@ -94,13 +94,13 @@ def _table(specs: Sequence[ToolSpec], costs: dict[str, _Cost]) -> str:
 def _as_json(tools: Sequence[Tool], costs: dict[str, _Cost]) -> dict[str, JSON]:
     listed = []
     for place, tool in enumerate(tools):
-        verdict, reason = tool.needs_approval()
+        ruling = tool.own_ruling()
         entry: dict[str, JSON] = {
             "name": tool.name,
             "description": tool.spec.description,
             "parameters": dict(tool.spec.parameters),
             "facts": list(_facts(tool)),
-            "approval": {"verdict": verdict, "reason": reason},
+            "approval": {"verdict": ruling.verdict, "reason": ruling.reason},
         }
         if costs:
             entry["characters"] = {name: cost.each[place] for name, cost in costs.items()}

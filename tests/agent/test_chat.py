@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import datetime, time
 from typing import TypedDict
 
 import pytest
@@ -13,6 +14,7 @@ from langgraph.prebuilt import ToolNode, tools_condition
 from pydantic import BaseModel, Field, ValidationError
 
 from gemmagraph import Gemma
+from gemmagraph import tool as ours_tool
 from gemmagraph.backends.base import ModelInfo
 from gemmagraph.backends.scripted import ScriptedBackend, Step
 from gemmagraph.chat import ChatGemma
@@ -251,6 +253,64 @@ def test_a_json_schema_comes_back_as_a_dict():
     assert chat(JOKE).with_structured_output(JOKE_SCHEMA).invoke("Joke") == {"setup": "Knock", "punchline": "Who?"}
 
 
+class Node(BaseModel):
+    """A node."""
+
+    name: str
+    children: list["Node"] = []
+
+
+TREE = {
+    "title": "Node",
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "children": {"type": "array", "items": {"$ref": "#"}}},
+    "required": ["name"],
+}
+
+
+@pytest.mark.parametrize("schema", [Node, TREE], ids=["class", "json schema"])
+def test_a_schema_that_holds_itself_in_a_list_is_checked_all_the_way_down(schema):
+    def said(deepest):
+        return f'FUNCTION_CALL: Node(name="a", children=[{{"name": "b", "children": [{deepest}]}}])'
+
+    model = chat(said('{"nam": "c"}'), said('{"name": "c"}'))
+    found = model.with_structured_output(schema).invoke("A tree")
+    as_dict = found if isinstance(found, dict) else found.model_dump(exclude_unset=True)
+    assert as_dict == {"name": "a", "children": [{"name": "b", "children": [{"name": "c"}]}]}
+
+
+def test_a_schema_without_properties_is_no_schema_without_arguments():
+    counts = {"title": "Counts", "type": "object", "additionalProperties": {"type": "integer"}}
+    assert chat("FUNCTION_CALL: Counts(a=1)").with_structured_output(counts).invoke("Count") == {"a": 1}
+    with pytest.raises(AgentError, match="'Words' is not that of an object"):
+        chat().with_structured_output({"title": "Words", "type": "array", "items": {"type": "string"}})
+
+
+class When(BaseModel):
+    """When."""
+
+    at: datetime
+
+
+def remind(at: datetime, daily: time) -> str:
+    """Reminds."""
+    return ""
+
+
+def test_what_python_calls_a_time_needs_no_offset():
+    model = chat('FUNCTION_CALL: When(at="2026-05-04T09:30:00")').with_structured_output(When)
+    assert model.invoke("When?") == When(at=datetime(2026, 5, 4, 9, 30))
+    said = chat('FUNCTION_CALL: remind(at="2026-05-04 09:30", daily="09:30")').bind_tools([remind]).invoke("?")
+    assert said.tool_calls[0]["args"] == {"at": "2026-05-04 09:30", "daily": "09:30"}
+    ours = ours_tool(remind).as_langchain()
+    said = chat('FUNCTION_CALL: remind(at="2026-05-04 09:30", daily="09:30")').bind_tools([ours]).invoke("?")
+    assert said.tool_calls[0]["args"] == {"at": "2026-05-04 09:30", "daily": "09:30"}
+    assert [found["format"] for found in ours.args.values()] == ["date-time", "time"]
+    plain = {"title": "When", "type": "object", "properties": {"at": {"type": "string", "format": "date-time"}}}
+    model = chat('FUNCTION_CALL: When(at="2026-05-04T09:30:00")', 'FUNCTION_CALL: When(at="2026-05-04T09:30:00Z")')
+    assert model.with_structured_output(plain).invoke("When?") == {"at": "2026-05-04T09:30:00Z"}
+
+
 def test_a_server_that_takes_schemas_is_given_one():
     said = '{"name": "Joke", "arguments": {"setup": "Knock", "punchline": "Who?"}}'
     model = chat(said, backend=Schemas)
@@ -263,6 +323,11 @@ def test_json_mode_reads_an_answer(schema):
     said = '```json\n{"setup": "Knock", "punchline": "Who?"}\n```'
     found = chat(said).with_structured_output(schema, method="json_mode").invoke("Joke, as JSON")
     assert (found if isinstance(found, dict) else found.model_dump()) == {"setup": "Knock", "punchline": "Who?"}
+
+
+def test_json_mode_reads_what_is_no_object():
+    schema = {"title": "Words", "type": "array", "items": {"type": "string"}}
+    assert chat('["a", "b"]').with_structured_output(schema, method="json_mode").invoke("As JSON") == ["a", "b"]
 
 
 def test_raw_comes_with_the_value_or_the_error():
@@ -319,12 +384,9 @@ def test_a_method_that_is_none_is_refused():
 
 def test_arguments_reach_the_model():
     model = ChatGemma(model="ollama:gemma3:4b", temperature=0.2, top_k=5, max_tokens=7, sampling={"min_p": 0.1})
-    gemma = model._asked
-    assert (gemma.model, gemma.max_tokens, gemma.sampling) == (
-        "gemma3:4b",
-        7,
-        {"temperature": 0.2, "top_k": 5, "min_p": 0.1},
-    )
+    known = model._identifying_params
+    assert known["model"].startswith("gemma3:4b on Ollama")
+    assert (known["max_tokens"], known["sampling"]) == (7, {"temperature": 0.2, "top_k": 5, "min_p": 0.1})
     assert model.profile["tool_choice"]
     assert model.profile["max_output_tokens"] == 7
 
@@ -373,6 +435,18 @@ def test_one_call_to_several_models_has_no_options_of_its_own():
     route = Fallback([Gemma(ScriptedBackend(["a"])), Gemma(ScriptedBackend(["b"]))])
     with pytest.raises(AgentError, match="no options of its own"):
         ChatGemma(gemma=route).invoke("Hi", temperature=0)
+
+
+def test_a_call_cannot_say_what_a_model_is_made_of():
+    with pytest.raises(AgentError, match="context, notation cannot be said for one call"):
+        chat().bind(notation="json", context=100).invoke("Hi")
+
+
+def test_one_call_can_have_a_time_limit_and_tries_of_its_own():
+    with pytest.raises(BackendTimeout):
+        chat(Step("Hello.", delay=60)).bind(timeout=0.05).invoke("Hi")
+    down = Step(error=ServerError("It is down."))
+    assert chat(down, "Hello.").bind(max_retries=1).invoke("Hi").content == "Hello."
 
 
 def test_one_call_of_a_model_that_was_made_elsewhere_cannot_go_to_another():
@@ -436,7 +510,12 @@ def test_tokens_are_those_that_the_server_counts():
     assert routed.get_num_tokens("Hello.") == 6
 
 
-@pytest.mark.parametrize("backend", [ScriptedBackend, CountsNone])
+class CountsLater(ScriptedBackend):
+    async def count(self, model, text):
+        raise ServerError("It is down.")
+
+
+@pytest.mark.parametrize("backend", [ScriptedBackend, CountsNone, CountsLater])
 def test_tokens_are_estimated_where_nobody_counts(backend):
     assert chat(backend=backend).get_num_tokens("Hello, world.") == estimate("Hello, world.")
 
@@ -495,6 +574,15 @@ def test_no_two_calls_at_a_time_where_that_is_asked_for():
 def test_what_a_gemma_says_already_cannot_be_said_beside_it():
     with pytest.raises(AgentError, match="temperature cannot be said beside gemma="):
         chat("?", temperature=0.3)
+    later = chat("?")
+    later.temperature = 0.3
+    for changed in (later, chat("?").model_copy(update={"temperature": 0.3})):
+        with pytest.raises(AgentError, match="temperature cannot be said beside gemma="):
+            changed.invoke("Hi")
+    named = chat("?")
+    named.model = "ollama:gemma3:1b"
+    with pytest.raises(AgentError, match="model cannot be said beside gemma="):
+        named.invoke("Hi")
 
 
 def test_a_tool_that_is_no_function_is_refused():

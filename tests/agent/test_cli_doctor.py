@@ -4,10 +4,12 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import tiny_gemma
 from click.testing import CliRunner, Result
 
 from gemmagraph.cli import main
@@ -134,24 +136,48 @@ def test_the_matcher_counts_only_if_it_was_named() -> None:
     assert ran().exit_code == 1
 
 
+SETTLED = "4,096 tokens of context, as the server has it"
+
+
 @pytest.mark.parametrize(
-    ("kind", "name", "held"),
+    ("kind", "name", "held", "context", "tokens"),
     [
-        ("vllm", "vLLM 0.14.1", "grammar"),
-        ("plain", "Server", "JSON Schema"),
-        ("lmstudio", "LM Studio", "JSON Schema"),
+        ("vllm", "vLLM 0.14.1", "grammar", SETTLED, "counted there"),
+        ("llamacpp", "llama.cpp b9000", "grammar", SETTLED, "counted there"),
+        ("lmstudio", "LM Studio", "JSON Schema", SETTLED, "estimated"),
+        ("plain", "Server", "JSON Schema", "8,192 tokens of context", "estimated"),
     ],
 )
 def test_servers_behind_openai_s_protocol_are_told_with_what_they_can(
-    hosted, monkeypatch: pytest.MonkeyPatch, kind: str, name: str, held: str
+    hosted, monkeypatch: pytest.MonkeyPatch, kind: str, name: str, held: str, context: str, tokens: str
 ) -> None:
-    url = hosted(kind=kind)
+    url = hosted(kind=kind, window=4096)
     monkeypatch.setenv("OPENAI_BASE_URL", url)
     result = ran("-m", "openai:gemma3:4b")
     assert result.exit_code == 0, result.output
     assert f"ok    {name} at {url}: 2 models, 2 can call tools" in result.stdout
     assert f"a forced call: held to a {held}" in result.stdout
+    assert f"        gemma3:4b, google/gemma-3-27b-it: function_call in chat messages, {context}\n" in result.stdout
+    assert f"        tokens of a prompt: {tokens}" in result.stdout
     assert "note  Ollama at" in result.stdout, "it is down, and not needed"
+
+
+def test_a_model_in_this_process_is_told_with_its_context(tmp_path: Path) -> None:
+    for package in ("gguf", "numpy", "xllamacpp"):
+        pytest.importorskip(package, reason=f"{package} is not installed, or has no wheel here")
+    file = tiny_gemma.write_tiny_gemma(tmp_path / "gemma-3-tiny.gguf")
+    result = ran("-m", f"gguf:{file}")
+    assert result.exit_code == 0, result.output
+    assert "function_call in a whole prompt, 8,192 tokens of context\n" in result.stdout
+    assert "tokens of a prompt: counted there, by the model's own vocabulary" in result.stdout
+
+
+def test_a_server_that_lists_no_models_is_told_with_how_to_find_out(hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", hosted(no_list=True))
+    result = ran("-m", "openai:gemma3:4b")
+    assert result.exit_code == 0, "some servers have no list"
+    assert "it lists no models, so it is not known whether it has one" in result.stdout
+    assert "--live` asks a model" in result.stdout
 
 
 def test_a_gemma_on_another_server_is_proposed(hosted, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,6 +251,7 @@ def test_json_holds_all(ollama_host) -> None:
     result = ran("--json", "--live")
     found = json.loads(result.stdout)
     assert found["ok"] is True
+    assert found["servers"][0]["counts_tokens"] is False
     assert found["model"]["name"] == "ollama:gemma3:4b"
     (server,) = found["servers"]
     assert server["version"] == "0.33.0"
@@ -234,6 +261,7 @@ def test_json_holds_all(ollama_host) -> None:
         "notation": "function_call",
         "transport": "chat",
         "context": 8192,
+        "settled": False,
         "held": "schema",
         "loaded_context": None,
         "why": "",

@@ -113,10 +113,23 @@ def test_every_published_name_is_of_the_family_that_it_begins_with() -> None:
 
 
 def test_a_long_name_does_not_push_the_table_over_the_edge() -> None:
-    use = Use("function_call", "chat", 8192, "", "")
+    use = Use("function_call", "chat", 8192)
     rows = [Row("gemma3:4b", 3.3e9, 131_072, use), Row(LONG, 8.1e9, 131_072, use), Row("llama3", None, None, Use())]
     lines = _table(rows, 80)
     assert max(map(len, lines)) <= 80
     assert f"  {LONG}" in lines
     assert lines[1].index("yes") == lines[3].index("yes")
     assert f"  {LONG}  " in _table(rows, 120)[2]
+
+
+@pytest.mark.parametrize(
+    ("columns", "last"), [(80, "transport"), (61, "transport"), (60, "notation"), (50, "notation"), (49, "tools")]
+)
+def test_a_narrow_terminal_has_fewer_columns(columns: int, last: str) -> None:
+    rows = [
+        Row("gemma3:4b", 3.3e9, 131_072, Use("function_call", "chat", 8192)),
+        Row("x:1b", 1e9, 8192, Use(why="b" * 90)),
+    ]
+    head, *lines = _table(rows, columns)
+    assert head.split()[-1] == last
+    assert max(map(len, (head, *lines))) <= columns

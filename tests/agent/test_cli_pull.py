@@ -21,11 +21,11 @@ from click.testing import CliRunner, Result
 
 from gemmagraph.backends.http import Bounds
 from gemmagraph.backends.ollama import OllamaBackend
-from gemmagraph.backends.ollama_pull import TRIES, Progress
+from gemmagraph.backends.ollama_pull import MOST_IDLE, MOST_NEWS, TRIES, Progress
 from gemmagraph.cli import main
 from gemmagraph.cli.published import near, order
 from gemmagraph.cli.pull import Meter, duration, gigabytes
-from gemmagraph.errors import TruncatedReply
+from gemmagraph.errors import ServerError, TruncatedReply
 
 GB = 1_000_000_000
 MANIFEST = {"status": "pulling manifest"}
@@ -165,6 +165,24 @@ def test_one_that_gets_further_each_time_is_not_given_up(pulls) -> None:
     asked = pulls(*steps, [MANIFEST, layer("aaa", 8, 9), layer("aaa", 9, 9), *END])
     assert told()[-1].doing == "success"
     assert len(asked) == 9
+
+
+ENDLESS = {
+    "a line without end": (["x" * 100_000], "more than 65,536 bytes in a line"),
+    "nothing new": ([layer("aaa", 1, 4)] * (MOST_IDLE + 2), "told 20,000 times in a row nothing new"),
+    "layers without end": ([layer(str(at), 0, 1) for at in range(MOST_NEWS + 1)], "of more than 1,000 layers"),
+    "things to do without end": ([{"status": str(at)} for at in range(MOST_NEWS + 1)], "of more than 1,000 layers"),
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_server_that_tells_without_end_is_left(pulls, what: str) -> None:
+    lines, words = ENDLESS[what]
+    asked = pulls([MANIFEST, *lines, HANG])
+    with pytest.raises(ServerError, match=words) as caught:
+        told()
+    assert " address" in caught.value.hint
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,17 @@ from typing import ClassVar
 
 import pytest
 import tiny_gemma
+import tiny_transformers
 from llama import llama_or_skip
 
+from gemmagraph.backends.builtin import BuiltinBackend
+from gemmagraph.backends.gemini import GeminiBackend
 from gemmagraph.backends.gguf import GgufBackend
 from gemmagraph.backends.http import Bounds
 from gemmagraph.backends.ollama import OllamaBackend
 from gemmagraph.backends.openai import OpenAIBackend
 from gemmagraph.backends.scripted import ScriptedBackend, Step
+from gemmagraph.backends.transformers import TransformersBackend
 from gemmagraph.conformance import BackendTests
 from gemmagraph.errors import BackendError, ModelNotFound, ServerError
 from gemmagraph.prompts.messages import Usage
@@ -29,6 +33,9 @@ REPLIES = 30
 """More than a test asks for."""
 NO_MODEL = "it says what it was told to, whatever it is asked"
 CHOOSES = "test_a_choice_of_tools_is_kept_where_that_is_promised"
+TOKENS = "test_a_reply_ends_at_its_most_tokens"
+STOPS = "test_a_reply_ends_before_a_stop_text"
+FITS = "test_a_prompt_that_does_not_fit_is_refused_and_never_cut"
 BABBLES = "the server allows any text in front of a call, and a random model writes that until it is cut"
 FLAT = {name: value for name, value in tiny_gemma.FLAT_AND_HOT.items() if name != "cache_prompt"} | {"seed": 7}
 
@@ -64,12 +71,7 @@ class TestOllama(BackendTests):
 class TestOpenAI(BackendTests):
     model = "gemma3:4b"
     not_for_it = dict.fromkeys(
-        [
-            "test_a_schema_holds_or_is_refused",
-            CHOOSES,
-            "test_a_reply_ends_at_its_most_tokens",
-            "test_a_reply_ends_before_a_stop_text",
-        ],
+        ["test_a_schema_holds_or_is_refused", CHOOSES, TOKENS, STOPS],
         f"of the stand-in: {NO_MODEL}",
     )
 
@@ -118,6 +120,47 @@ class TestGguf(BackendTests):
         return GgufBackend(gguf_file, threads=1)
 
 
+class TestGemini(BackendTests):
+    model = "gemma-4-31b-it"
+    overflow = 60_000
+    not_for_it = dict.fromkeys(
+        ["test_a_schema_holds_or_is_refused", CHOOSES, TOKENS, STOPS], f"of the stand-in: {NO_MODEL}"
+    )
+
+    @pytest.fixture
+    def backend(self, gemini):
+        gemini.plays(*[COUNTED] * REPLIES, window=65_536)
+        return GeminiBackend(self.model, gemini.url, "AIza-not-a-real-key", bounds=BOUNDS)
+
+    @pytest.fixture
+    def dead_backend(self):
+        return GeminiBackend(self.model, NOWHERE, "AIza-not-a-real-key", bounds=BOUNDS)
+
+
+@pytest.fixture(scope="module")
+def gemma_folder(tmp_path_factory):
+    for package in ("torch", "transformers", "accelerate"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    return tiny_transformers.write_tiny_gemma_folder(tmp_path_factory.mktemp("models") / "gemma3-tiny")
+
+
+class TestTransformers(BackendTests):
+    model = "transformers"
+
+    @pytest.fixture
+    def backend(self, gemma_folder):
+        return TransformersBackend(gemma_folder)
+
+
+class TestBuiltin(BackendTests):
+    model = "builtin"
+    not_for_it = dict.fromkeys([TOKENS, STOPS, FITS], "it is no language model: it has no tokens and no window")
+
+    @pytest.fixture
+    def backend(self):
+        return BuiltinBackend()
+
+
 class Unfinished(ScriptedBackend):
     """A script that may be left before its end."""
 
@@ -130,9 +173,9 @@ class TestScripted(BackendTests):
     not_for_it = dict.fromkeys(
         [
             "test_an_unknown_model_is_not_found",
-            "test_a_reply_ends_at_its_most_tokens",
-            "test_a_reply_ends_before_a_stop_text",
-            "test_a_prompt_that_does_not_fit_is_refused_and_never_cut",
+            TOKENS,
+            STOPS,
+            FITS,
         ],
         NO_MODEL,
     )
@@ -148,9 +191,9 @@ PIECES = "test_a_reply_comes_in_pieces_and_the_last_says_why_it_ended"
 LISTED = "test_what_it_lists_can_be_asked_about"
 UNKNOWN = "test_an_unknown_model_is_not_found"
 FAULTS = {
-    "stop is ignored": "test_a_reply_ends_before_a_stop_text",
-    "max_tokens is ignored": "test_a_reply_ends_at_its_most_tokens",
-    "a prompt is cut": "test_a_prompt_that_does_not_fit_is_refused_and_never_cut",
+    "stop is ignored": STOPS,
+    "max_tokens is ignored": TOKENS,
+    "a prompt is cut": FITS,
     "a grammar is ignored": HOLDS,
     "a schema is ignored": "test_a_schema_holds_or_is_refused",
     "any transport is taken": "test_a_form_that_it_does_not_take_is_refused",

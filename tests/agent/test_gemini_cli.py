@@ -27,7 +27,8 @@ def test_doctor_says_how_each_gemma_would_be_asked(gemini) -> None:
     said = " ".join(result.stdout.split())
     assert f"ok Gemini API at {gemini.url}: 4 models, 4 can call tools" in said
     assert "gemma-4-26b-a4b-it, gemma-4-31b-it: gemma4 in the server's own field" in said
-    assert "gemma-3-1b-it, gemma-3-27b-it: function_call in chat messages" in said
+    assert "gemma-3-27b-it: function_call in chat messages, 131,072 tokens of context, as the server has it" in said
+    assert "tokens of a prompt: counted there" in said
 
 
 def test_doctor_makes_a_real_call(gemini) -> None:
@@ -35,7 +36,8 @@ def test_doctor_makes_a_real_call(gemini) -> None:
     result = ran("doctor", "-m", "gemini:gemma-4-31b-it", "--live")
     assert result.exit_code == 0, result.output
     assert "gemma-4-31b-it on Gemini API" in result.stdout
-    assert gemini.seen()["requests"][0]["body"]["toolConfig"]["functionCallingConfig"]["mode"] == "ANY"
+    (_, asked) = gemini.seen()["requests"]
+    assert asked["body"]["toolConfig"]["functionCallingConfig"]["mode"] == "ANY"
 
 
 def test_a_key_that_is_refused_is_told_without_it(gemini) -> None:

@@ -80,7 +80,7 @@ REFUSALS = {
     "not in the plan": (429, refused(429, "RESOURCE_EXHAUSTED", "Quota exceeded for metric: requests, limit: 0"),
                         errors.RateLimited, ["does not hold this model"]),
     "a page": (200, "<html>Please <b>log in</b></html>", errors.BackendUnavailable, ["with a page", "log in"]),
-    "another API": (200, {"object": "list"}, errors.ServerError, ["not answer as the Gemini API", "Check base_url"]),
+    "another API": (200, {"object": "list"}, errors.ServerError, ["no reply of a model server", "Check base_url"]),
 }  # fmt: skip
 
 

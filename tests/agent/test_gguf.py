@@ -263,6 +263,32 @@ def test_every_prompt_begins_with_one_bos(backend, say):
     assert counts == {alone}
 
 
+COUNTED = ["Hi", "<start_of_turn>user\nHi<end_of_turn>\n", "naïve 😀 ключ", "half \ud800 a pair"]
+
+
+@pytest.mark.parametrize("text", COUNTED)
+def test_what_is_counted_is_what_is_read(backend, say, text):
+    assert 1 + asyncio.run(backend.count("gguf", text)) == say(backend, text).chunks[-1].usage.input_tokens
+    with pytest.raises(errors.ModelNotFound):
+        asyncio.run(backend.count("other", text))
+
+
+def test_tokens_are_counted_while_a_reply_is_written_and_after_a_close(backend):
+    async def run():
+        async with aclosing(backend.stream(request(max_tokens=5000, grammar=ENDLESS))) as chunks:
+            async for chunk in chunks:
+                if chunk.text:
+                    break
+            during = await backend.count("gguf", "Hi")
+            still = bool(at_work())
+        await backend.close()
+        return during, still, await backend.count("gguf", "Hi")
+
+    during, still, after = asyncio.run(asyncio.wait_for(run(), 20))
+    assert (during, still) == (after, True)
+    assert none_at_work()
+
+
 def prompt_in(notation):
     made = notation_named(notation)
     transcript = Transcript(PromptWriter(turn_format(made.turns or "gemma"), made, TOOLS))

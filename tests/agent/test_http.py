@@ -2,6 +2,7 @@
 
 import asyncio
 import email.utils
+import random
 import socket
 import time
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -10,10 +11,21 @@ import httpx
 import pytest
 
 from gemmagraph import errors
-from gemmagraph.backends.http import KINDS, Bounds, Http, Waiting, translated
+from gemmagraph.backends.again import Again
+from gemmagraph.backends.failures import KINDS, translated
+from gemmagraph.backends.http import Bounds, Http, Waiting
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nConnection: close\r\n\r\n"
 QUICK = Bounds(pause=0.01, total=10)
+DIRECT = []
+"""Whether the test at hand goes over a socket of our own, not over httpx."""
+
+
+@pytest.fixture(autouse=True, params=[True, False], ids=["own socket", "httpx"])
+def _both_roads(request):
+    DIRECT.append(request.param)
+    yield
+    DIRECT.clear()
 
 
 @asynccontextmanager
@@ -58,6 +70,8 @@ async def serving(*conversations):
     async with listening(converse) as address:
         http = Http(address, label="The server", refusal=refused, bounds=QUICK, down="Start it.", slow="Wait.")
         http.asked = asked
+        assert http.direct
+        http.direct = DIRECT[-1]
         yield http
         await http.close()
 
@@ -200,6 +214,7 @@ def test_cancelling_twice_still_closes_the_connection():
 
         async def reads(address):
             http = Http(address, label="The server", refusal=refused)
+            http.direct = DIRECT[-1]
             async with aclosing(http.lines("/", b"{}")) as items:
                 async for _ in items:
                     begun.set()
@@ -270,6 +285,37 @@ def test_a_proxy_of_the_environment_does_not_catch_requests_to_this_machine(monk
     assert run([[HEAD, b"yes\n"]])[0] == [b"yes\n"]
 
 
+@pytest.mark.parametrize(
+    ("address", "variable", "direct"),
+    [
+        ("http://127.0.0.1:1", "", True),
+        ("http://[::1]:1", "", True),
+        ("http://10.0.0.5:8080/models", "", True),
+        ("http://10.0.0.5", "HTTP_PROXY", False),
+        ("http://10.0.0.5", "ALL_PROXY", False),
+        ("http://127.0.0.1:1", "HTTP_PROXY", True),
+        ("https://models.example", "", False),
+        ("http://me:word@10.0.0.5", "", False),
+        ("http://modèles.example", "", False),
+        ("http://models.example/a b", "", False),
+    ],
+)
+def test_httpx_is_asked_where_more_than_plain_http_is_needed(monkeypatch, address, variable, direct):
+    if variable:
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    assert Http(address, label="", refusal=refused).direct is direct
+
+
+def test_a_header_that_cannot_be_sent_is_named():
+    async def reading():
+        async with serving([HEAD, b"yes\n"]) as http:
+            http.headers["Authorization"] = "Bearer one\ntwo"
+            await read(http)
+
+    with pytest.raises(errors.BadRequest, match="API key"):
+        asyncio.run(reading())
+
+
 def test_a_proxy_that_cannot_be_used_is_named(monkeypatch):
     monkeypatch.setenv("ALL_PROXY", "socks9://127.0.0.1:9")
     with pytest.raises(errors.BadRequest, match="ALL_PROXY"):
@@ -285,6 +331,17 @@ def test_tests_cannot_reach_other_machines():
             connect()
 
 
+def test_what_comes_in_pieces_is_put_together_also_in_the_head():
+    said = b"HTTP/1.1 103 Early Hints\r\n\r\n" + HEAD
+    cuts = [[said[:at], 0.002, said[at:], b"yes\n"] for at in range(1, len(said), 7)]
+
+    async def reading():
+        async with serving(*cuts) as http:
+            return [await read(http) for _ in cuts]
+
+    assert asyncio.run(reading()) == [[b"yes\n"]] * len(cuts)
+
+
 def test_the_body_and_headers_are_sent_as_given():
     async def reading():
         async with serving([HEAD, b"yes\n"]) as http:
@@ -296,3 +353,23 @@ def test_the_body_and_headers_are_sent_as_given():
     assert sent.startswith(b"post / http/1.1\r\n")
     assert b"authorization: bearer key" in sent
     assert b"accept-encoding: identity" in sent
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 3, 4])
+def test_tries_are_spread_over_the_whole_of_a_pause_that_doubles(attempt):
+    async def pauses(retry_after=None):
+        http = Http("http://127.0.0.1:1", label="The server", refusal=refused, bounds=Bounds(tries=9))
+        failed = Again(errors.BackendUnavailable("no"), retry_after)
+        deadline = asyncio.get_running_loop().time() + 1000
+        return [http._pause(attempt, failed, deadline) for _ in range(300)]
+
+    before, most = random.getstate(), 0.5 * 2 ** (attempt - 1)
+    random.seed(11)
+    try:
+        found = sorted(asyncio.run(pauses()))
+        assert min(asyncio.run(pauses(retry_after=3.0))) >= 3.0, "no sooner than a server asks"
+    finally:
+        random.setstate(before)
+    assert 0 <= found[0] < 0.05 * most
+    assert 0.95 * most < found[-1] <= most
+    assert 0.4 * most < found[150] < 0.6 * most

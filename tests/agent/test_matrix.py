@@ -97,7 +97,7 @@ class Row:
     """Columns that it does not have, with words of the error."""
     real: bool = False
     at_once: bool = False
-    """Whether replies come in one piece, so that there is no stream to leave."""
+    """Whether replies are over at once, so that there is nothing to leave."""
 
     def __str__(self) -> str:
         return f"{self.server} {self.transport}{' for real' if self.real else ''}"

@@ -133,6 +133,13 @@ def test_a_second_empty_reply_is_an_error_and_the_conversation_goes_on():
     assert agent.run("and now?", thread="t").text == "Fine."
 
 
+def test_replies_that_hold_nothing_to_read_are_an_error():
+    agent = Agent(Gemma(ScriptedBackend(["{}", "{}", "{}", "Fine."]), notation="json"), [disk])
+    with pytest.raises(EmptyReply, match="nothing that can be read"):
+        agent.run("go", thread="t")
+    assert agent.run("and now?", thread="t").text == "Fine."
+
+
 def test_one_empty_reply_among_bad_ones_is_not_the_end():
     assert scripted(BAD, "", GOOD, "40%.").run("go").text == "40%."
     result = scripted("", BAD, BAD).run("go")

@@ -69,13 +69,19 @@ def test_a_server_that_cannot_say_what_a_model_takes_is_asked_all_the_same(ollam
     ]
 
 
-def test_a_model_that_is_partly_on_the_graphics_card_is_said_once(ollama, backend, ask):
-    ollama.plays("Yes.", "Yes.", on_gpu=0.6)
+@pytest.mark.parametrize(
+    ("beside", "missing", "what"),
+    [
+        (3 * 10**9, 2.5, "ask for a smaller context (context=), or take a smaller model"),
+        (10**9, 1.7, "without any context it would not fit either, so take a smaller model"),
+    ],
+    ids=["a context too large", "a model too large"],
+)
+def test_a_model_that_is_partly_on_the_graphics_card_is_said_once(ollama, backend, ask, beside, missing, what):
+    ollama.plays("Yes.", "Yes.", on_gpu=0.6, beside=beside)
     (said,) = ask(backend).notices
-    assert said == (
-        "only 60% of gemma3:4b fits the memory of the graphics card, which makes it slow: ask for a smaller context "
-        "(context=), or take a smaller model"
-    )
+    about = "only 60% of gemma3:4b fits the memory of the graphics card"
+    assert said == f"{about}, {missing} GB do not, which makes it slow: {what}"
     assert ask(backend).notices == []
 
 

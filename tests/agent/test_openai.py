@@ -456,7 +456,32 @@ OVERFLOWS = {
     "vllm, with the reply": (
         "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens (4000 in the "
         "messages, 1000 in the completion).",
-        "The prompt of 5,000 tokens does not fit the context window of 4,096.",
+        "The prompt of 4,000 tokens leaves too little of the context window of 4,096",
+    ),
+    "vllm, newest": (
+        "This model's maximum context length is 4096 tokens. However, you requested 2048 output tokens and your "
+        "prompt contains at least 2049 input tokens, for a total of at least 4097 tokens.",
+        "The prompt of 2,049 tokens leaves too little of the context window of 4,096",
+    ),
+    "vllm, newest, of the prompt": (
+        "This model's maximum context length is 4096 tokens. However, you requested 0 output tokens and your "
+        "prompt contains at least 4097 input tokens, for a total of at least 4097 tokens.",
+        "The prompt of 4,097 tokens does not fit the context window of 4,096.",
+    ),
+    "vllm, of the reply alone": (
+        "max_tokens=9000cannot be greater than max_model_len=max_total_tokens=4096. Please request fewer output "
+        "tokens.",
+        "The context window is smaller than the reply that is asked for: max_tokens=9000",
+    ),
+    "sglang": (
+        "Requested token count exceeds the model's maximum context length of 4096 tokens. You requested a total of "
+        "5000 tokens: 4000 tokens from the input messages and 1000 tokens for the completion.",
+        "The prompt of 4,000 tokens leaves too little of the context window of 4,096",
+    ),
+    "openai, with functions": (
+        "This model's maximum context length is 16385 tokens. However, your messages resulted in 29429 tokens (28993 "
+        "in the messages, 436 in the functions).",
+        "The prompt of 29,429 tokens does not fit the context window of 16,385.",
     ),
     "vllm, no room for the reply": (
         "This model's maximum context length is 4096 tokens and your request has 4000 input tokens (2048 > 96).",
@@ -486,6 +511,34 @@ def test_words_of_an_overflow_become_numbers(case):
     assert isinstance(error, errors.ContextOverflow)
     assert error.message.startswith(said)
     assert "max_tokens=" in error.hint
+
+
+NO_ROOM = {"oldest": [2000, 474], "between": [2000, 474], "newest": [2000, 1000, 500, 250]}
+"""What is asked for after each refusal, of a window of 1,000 tokens in which 474 are free."""
+
+
+@pytest.mark.parametrize("words", NO_ROOM)
+@pytest.mark.parametrize("form", ["chat", "completion"])
+def test_a_reply_is_asked_for_that_there_is_room_for(server, backend, ask, words, form):
+    text = "word " * 420
+    forms = {
+        "chat": {"messages": ({"role": "user", "content": text[:-27]},)},
+        "completion": {"messages": None, "prompt": f"{text}so"},
+    }
+    server.plays("Yes.", kind="vllm", window=1000, words=words)
+    heard = ask(backend, max_tokens=2000, context=None, **forms[form])
+    assert heard.text == "Yes."
+    assert heard.notices == ["the prompt leaves less than the 2,000 tokens for the reply"]
+    asked = [entry["body"]["max_tokens"] for entry in server.seen().requests]
+    assert asked == NO_ROOM[words]
+
+
+@pytest.mark.parametrize("words", NO_ROOM)
+def test_a_prompt_that_leaves_room_for_no_reply_is_an_error(server, backend, ask, words):
+    server.plays("never said", kind="vllm", window=1000, words=words)
+    with pytest.raises(errors.ContextOverflow, match=r"leaves too little of the context window of 1,000"):
+        ask(backend, max_tokens=2000, messages=({"role": "user", "content": "word " * 780},))
+    assert len(server.seen().requests) <= 7
 
 
 def test_a_prompt_that_does_not_fit_is_an_error_with_the_numbers(server, backend, ask):

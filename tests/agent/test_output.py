@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Literal
 
+import jsonschema
 import pytest
-from pydantic import BaseModel, Field, RootModel, field_validator
+from pydantic import AwareDatetime, BaseModel, Field, NaiveDatetime, RootModel, field_validator
 
 from gemmagraph import Agent, Gemma, Limits, tool
 from gemmagraph.backends.scripted import ScriptedBackend
 from gemmagraph.errors import AgentError, ToolDefinitionError
 from gemmagraph.events import Reasked, ToolFinished
+from gemmagraph.output import ANSWER, Output
+from gemmagraph.prompts.grammar import grammar
+from gemmagraph.prompts.reply_schema import reply_schema
+from gemmagraph.prompts.toolset import Toolset
 
 PATIENCE = 30
 
@@ -69,6 +74,25 @@ class Point:
     y: int = 0
 
 
+MORNING = datetime(2026, 5, 4, 9, 30)
+
+
+class Visit(BaseModel):
+    at: datetime
+    day: date
+
+
+class Nested(RootModel[list["Nested"]]):
+    pass
+
+
+TREE = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "children": {"type": "array", "items": {"$ref": "#"}}},
+    "required": ["name"],
+}
+
+
 @pytest.mark.parametrize(
     ("kind", "written", "value"),
     [
@@ -85,6 +109,21 @@ class Point:
         ({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}, "n=3", {"n": 3}),
         ({"type": "array", "items": {"$ref": "#/$defs/n"}, "$defs": {"n": {"type": "integer"}}}, "answer=[3]", [3]),
         ({"enum": ["a", "b"], "title": "Letter"}, 'answer="b"', "b"),
+        (
+            Visit,
+            'at="2026-05-04 09:30", day="2026-05-04"',
+            Visit(at=datetime(2026, 5, 4, 9, 30), day=date(2026, 5, 4)),
+        ),
+        (list[NaiveDatetime], 'answer=["2026-05-04T09:30:00"]', [MORNING]),
+        (time, 'answer="09:30"', time(9, 30)),
+        (AwareDatetime, 'answer="2026-05-04T09:30:00Z"', MORNING.replace(tzinfo=UTC)),
+        (
+            TREE,
+            'name="a", children=[{"name": "b", "children": [{"name": "c"}]}]',
+            {"name": "a", "children": [{"name": "b", "children": [{"name": "c"}]}]},
+        ),
+        ({"type": "array", "items": {"$ref": "#"}}, "answer=[[], [[]]]", [[], [[]]]),
+        (Nested, "answer=[[], [[]]]", Nested([Nested([]), Nested([Nested([])])])),
     ],
     ids=lambda value: getattr(value, "__name__", ascii(value))[:40] if not isinstance(value, str) else "",
 )
@@ -92,6 +131,37 @@ def test_the_answer_is_of_the_type_that_was_asked_for(kind, written, value):
     result = agent(given(written), output=kind).run("?")
     assert (result.stop, result.output) == ("answered", value)
     assert type(result.output) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "right", "words"),
+    [
+        (NaiveDatetime, '"2026-05-04T09:30:00Z"', '"2026-05-04T09:30:00"', "without an offset"),
+        (AwareDatetime, '"2026-05-04T09:30:00"', '"2026-05-04T09:30:00Z"', "09:30:00Z"),
+        (datetime, '"in May"', '"2026-05-04T09:30:00"', "a date and time like"),
+        ({"type": "string", "format": "date-time"}, '"2026-05-04T09:30:00"', '"2026-05-04T09:30:00Z"', "09:30:00Z"),
+        ({"type": "array", "items": {"$ref": "#"}}, "[[], [3]]", "[[], []]", "array"),
+        (Nested, "[[], [3]]", "[[], []]", "array"),
+    ],
+    ids=["naive", "aware", "either", "plain", "list of lists", "class of lists"],
+)
+def test_what_the_type_would_refuse_is_refused_with_the_reply(kind, wrong, right, words):
+    events = collected(agent(given(f"answer={wrong}"), given(f"answer={right}"), output=kind).stream("?"))
+    (reasked,) = [event for event in events if isinstance(event, Reasked)]
+    assert words in reasked.reason
+    assert events[-1].result.stop == "answered"
+
+
+@pytest.mark.parametrize("kind", [TREE, {"type": "array", "items": {"$ref": "#"}}, Nested, NaiveDatetime], ids=repr)
+def test_a_grammar_can_be_made_of_it(kind):
+    tools = [Output(kind).tool.spec]
+    assert grammar("json", tools, "required").gbnf
+    schema = reply_schema(tools, "required", several=False)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    example = Toolset(tools).checker(ANSWER).example_arguments()
+    assert validator.is_valid({"name": ANSWER, "arguments": example})
+    assert not validator.is_valid({"name": ANSWER, "arguments": {"answer": [[[3]]], "name": 3}})
 
 
 def test_tools_may_be_called_before_the_answer():

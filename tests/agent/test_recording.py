@@ -17,7 +17,7 @@ from gemmagraph.backends.recording import NOT_SET_UP, Cassette, NotRecorded, Rec
 from gemmagraph.backends.scripted import ScriptedBackend, ScriptError, Step
 from gemmagraph.errors import AgentError, BackendError, ServerError
 from gemmagraph.events import TextDelta
-from gemmagraph.prompts.messages import ToolSpec, Usage
+from gemmagraph.prompts.messages import Reply, Text, ToolSpec, Turn, Usage
 from gemmagraph.prompts.toolset import Toolset
 
 pytest_plugins = ["pytester"]
@@ -174,11 +174,11 @@ def test_an_error_is_played_back_after_what_came_before_it(ask, place, kind):
                 async for chunk in stream:
                     chunks.append(chunk)  # noqa: PERF401 - the error comes after them
         except kind as exc:
-            return chunks, exc.message, exc.hint, type(exc)
+            return chunks, exc.message, exc.hint, exc.usage, type(exc)
         return chunks
 
     class Own(kind):
-        pass
+        usage = Usage(5, 2)
 
     steps = ["Fine.", Step("Half", error=kind("Gone.", hint="Wait.")), Step(error=Own("Away."))]
     backend = recording(place, *steps)
@@ -186,7 +186,25 @@ def test_an_error_is_played_back_after_what_came_before_it(ask, place, kind):
     recorded = [asyncio.run(hear(backend)) for _ in range(2)]
     backend = silent(place)
     ask(backend)
-    assert [asyncio.run(hear(backend)) for _ in range(2)] == [recorded[0], (*recorded[1][:3], kind)]
+    assert [asyncio.run(hear(backend)) for _ in range(2)] == [recorded[0], (*recorded[1][:4], kind)]
+
+
+def test_what_a_useless_reply_has_cost_is_played_back(ollama, place):
+    """One that is empty although its model had to call a tool: it is asked again with the tools in its prompt."""
+
+    def cost(url):
+        gemma = Gemma("ollama:gemma4:e4b", base_url=url, record=place)
+        (reply,) = (
+            event
+            for event in collected(gemma.stream([Turn("user", (Text("How full is it?"),))], Toolset([disk.spec])))
+            if isinstance(event, Reply)
+        )
+        return reply.usage
+
+    ollama.plays({"text": "", "counts": 40}, {"text": "Full.", "counts": 50})
+    recorded = cost(ollama.url)
+    assert recorded.input_tokens == 90
+    assert cost(NOWHERE) == recorded
 
 
 def test_an_error_played_back_says_where_it_comes_from(ask, place):

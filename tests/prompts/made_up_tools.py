@@ -44,6 +44,9 @@ _FORMATS: dict[str, Callable[[random.Random], str]] = {
     "date-time": lambda chance: (
         f"2026-0{chance.randint(1, 9)}-{chance.randint(10, 28)}T09:{chance.randrange(60):02}:00Z"
     ),
+    "date-time-local": lambda chance: f"2026-05-{chance.randint(10, 28)}T09:{chance.randrange(60):02}:00",
+    "date-time-or-local": lambda chance: f"2026-05-{chance.randint(10, 28)}T09:30:00{chance.choice(['', 'Z'])}",
+    "time-or-local": lambda chance: f"09:{chance.randrange(60):02}:07{chance.choice(['', '+02:00'])}",
     "uuid": lambda chance: "-".join(f"{chance.randrange(16**size):0{size}x}" for size in (8, 4, 4, 4, 12)),
     "email": lambda chance: f"ann{chance.randrange(1000)}@example.org",
     "uri": lambda chance: f"https://example.org/a/{chance.randrange(1000)}?q={chance.randrange(9)}#top",

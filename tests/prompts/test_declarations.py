@@ -21,6 +21,8 @@ NODE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}, "n": 
 TYPES: dict[str, tuple[Any, str]] = {
     "string": ({"type": "string"}, "string"),
     "date": ({"type": "string", "format": "date"}, "string (date)"),
+    "time": ({"type": "string", "format": "date-time-or-local"}, "string (date-time)"),
+    "local-time": ({"type": "string", "format": "time-local"}, "string (time-local)"),
     "integer": ({"type": "integer", "minimum": 1}, "integer"),
     "list": ({"type": "array"}, "list"),
     "list-of-something": ({"type": "array", "items": {"type": "number"}}, "list of number"),

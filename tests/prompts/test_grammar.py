@@ -226,6 +226,21 @@ def values_table() -> list[Any]:
             ["2026-02-28T09:30:00Z", "2026-02-28T09:30:00.25+01:00"],
             ["2026-02-28", "2026-02-28T25:00:00Z"],
         ),
+        "time without offset": (
+            {"type": "string", "format": "date-time-local"},
+            ["2026-02-28T09:30:00", "2026-02-28T09:30:00.25"],
+            ["2026-02-28", "2026-02-28T09:30:00Z"],
+        ),
+        "time with offset or without": (
+            {"type": "string", "format": "date-time-or-local"},
+            ["2026-02-28T09:30:00", "2026-02-28T09:30:00.25+01:00"],
+            ["2026-02-28", "2026-02-28T09:30:00+1"],
+        ),
+        "time of day": (
+            {"anyOf": [{"type": "string", "format": "time-local"}, {"type": "string", "format": "time-or-local"}]},
+            ["09:30:00", "09:30:00Z"],
+            ["24:00:00", "09:30:00+1"],
+        ),
         "address": ({"type": "string", "format": "ipv4"}, ["0.10.255.249"], ["256.0.0.1", "1.2.3"]),
         "other format": ({"type": "string", "format": "colour"}, ["red"], [1]),
     }

@@ -101,3 +101,25 @@ def test_what_cannot_be_called_is_refused() -> None:
     with pytest.raises(NotationError, match="no tool"):
         reply_schema([], "required")
     assert reply_schema([]) == reply_schema(TOOLS, "none")
+
+
+def test_a_server_is_asked_only_for_formats_that_others_know() -> None:
+    formats = ("date", "date-time-or-local", "time-local")
+    properties = {name: {"type": "string", "format": name} for name in formats}
+    schema = reply_schema(
+        [ToolSpec("f", "", {"type": "object", "properties": properties})], "required", several=False
+    )
+    asked = schema["properties"]["arguments"]["properties"]
+    assert [found.get("format") for found in asked.values()] == ["date", "date-time", None]
+
+
+def test_a_schema_with_an_address_of_its_own_refers_to_itself_where_it_stands() -> None:
+    tree = {
+        "$id": "https://example.org/tree",
+        "type": "object",
+        "properties": {"children": {"type": "array", "items": {"$ref": "#"}}},
+        "additionalProperties": False,
+    }
+    validator = jsonschema.Draft202012Validator(reply_schema([ToolSpec("f", "", tree)], "required", several=False))
+    assert validator.is_valid({"name": "f", "arguments": {"children": [{"children": []}]}})
+    assert not validator.is_valid({"name": "f", "arguments": {"children": [{"child": []}]}})

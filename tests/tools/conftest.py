@@ -1,11 +1,15 @@
 """For tests of functions that hang: they hang at a gate, which is opened in the end."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from gemmagraph.tools import runtime
+
+sys.path.append(str(Path(__file__).parent))  # `recorded` is for several tests here
 
 LONG = 10.0
 """Seconds that a test waits for what should come at once."""

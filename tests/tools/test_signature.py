@@ -271,13 +271,13 @@ TYPES: dict[str, tuple[Any, Any, Any, Any, Any]] = {
     "newtype-annotated": (Code, {"type": "string", "pattern": "^[a-z]+$"}, "ab", "ab", "A"),
     "datetime": (
         datetime.datetime,
-        {"type": "string", "format": "date-time"},
+        {"type": "string", "format": "date-time-or-local"},
         "2026-03-01T12:00:00Z",
         NOON,
         1,
     ),
     "date": (datetime.date, {"type": "string", "format": "date"}, "2026-03-01", DAY, 1),
-    "time": (datetime.time, {"type": "string", "format": "time"}, "12:30:00", datetime.time(12, 30), 1),
+    "time": (datetime.time, {"type": "string", "format": "time-or-local"}, "12:30:00", datetime.time(12, 30), 1),
     "timedelta": (
         datetime.timedelta,
         {"type": "string", "format": "duration"},

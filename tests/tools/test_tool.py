@@ -150,11 +150,11 @@ APPROVALS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.parametrize(("facts", "verdict", "reason"), APPROVALS.values(), ids=APPROVALS)
 def test_facts_decide_who_is_asked(facts: dict[str, Any], verdict: str, reason: str) -> None:
-    found, why = tool(add, **facts).needs_approval()
+    ruling = tool(add, **facts).own_ruling()
 
-    assert found == verdict
-    assert why.startswith("add is ")
-    assert reason in why
+    assert ruling.verdict == verdict
+    assert ruling.reason.startswith("add is ")
+    assert reason in ruling.reason
 
 
 def test_plain_functions_need_no_third_party_package() -> None:

@@ -5,20 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from gemmagraph.backends.matcher.english import (
-    CURRENCIES,
-    CURRENCY_CODES,
-    STOP_WORDS,
-    UNITS,
-    WEEKDAYS,
-    concepts,
-    stem,
-    word_set,
-)
+from gemmagraph.backends.matcher.english import CURRENCIES, CURRENCY_CODES, UNITS, WEEKDAYS
 from gemmagraph.backends.matcher.mentions import Piece, Said
 from gemmagraph.backends.matcher.naming import enumeration, fill_strings
 from gemmagraph.backends.matcher.params import Filling, Param, ParamKind
 from gemmagraph.prompts.messages import JSON
+from gemmagraph.tools.words import STOP_WORDS, concepts, stem, word_set
 
 
 def fill(params: Sequence[Param], said: Said, matched: frozenset[int]) -> Filling:

@@ -13,13 +13,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gemmagraph.backends.matcher.english import STOP_WORDS, concepts, phrase_concepts, stem, word_set
 from gemmagraph.backends.matcher.filling import fill
 from gemmagraph.backends.matcher.mentions import Piece, Said, stems_of
 from gemmagraph.backends.matcher.params import Filling, Param, params_of
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolSpec
 from gemmagraph.prompts.toolset import Toolset
+from gemmagraph.tools.words import STOP_WORDS, concepts, phrase_concepts, stem, word_set
 
 
 @dataclass(frozen=True, slots=True)

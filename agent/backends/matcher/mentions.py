@@ -16,10 +16,9 @@ from gemmagraph.backends.matcher.english import (
     NUMBER_WORDS,
     PREPOSITIONS,
     SCALES,
-    STOP_WORDS,
     UNITS,
-    stem,
 )
+from gemmagraph.tools.words import STOP_WORDS, stem
 
 Kind: TypeAlias = Literal["word", "id", "quoted", "number", "date", "path", "url", "email", "hashtag", "mark"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from gemmagraph.backends.matcher.english import STOP_WORDS, concepts, stem, word_set
 from gemmagraph.backends.matcher.mentions import Piece, Said
 from gemmagraph.prompts.messages import JSON, ToolSpec
+from gemmagraph.tools.words import STOP_WORDS, concepts, stem, word_set
 
 ParamKind: TypeAlias = Literal[
     "enum",
@@ -161,7 +161,7 @@ def _kind(words: list[str], schema: Mapping[str, JSON], about: str, shaped: bool
         ("email", format_ == "email" or bool(named & {"email", "mail"})),
         ("url", format_ in ("uri", "url") or bool(named & {"url", "uri", "link", "website"})),
         ("day", "tomorrow" in about),
-        ("date", format_ in ("date", "date-time") or "date" in named or "yyyy-mm-dd" in about),
+        ("date", str(format_).startswith("date") or "date" in named or "yyyy-mm-dd" in about),
         ("expression", bool(named & {"expression", "formula", "expr"}) or "arithmetic" in about),
         ("unit", "unit" in named or "unit of" in about),
         ("currency", "currency" in named or "currency" in about),

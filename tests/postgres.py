@@ -1,0 +1,158 @@
+"""A real PostgreSQL for the tests: one server per test process, in a folder of its own, on a free loopback port.
+
+Needs the server's programs (`apt-get install postgresql` puts them under /usr/lib/postgresql). Where they are
+missing the tests are skipped and say so, or fail if GEMMAGRAPH_NEEDS_POSTGRES=1.
+
+The server refuses to run as root: it then runs as `postgres`, or as `nobody`.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NEEDED = os.environ.get("GEMMAGRAPH_NEEDS_POSTGRES") == "1"  # at import: tests/conftest.py hides it from the tests
+ADMIN = "postgres"
+PASSWORD = "correct horse battery"
+SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_prepared_transactions": "5",
+    "wal_level": "logical",
+    "shared_buffers": "16MB",
+    "autovacuum": "off",
+    "log_min_messages": "fatal",
+}
+_START = 60.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server. Roles log in with `PASSWORD`."""
+
+    port: int
+    pid: int
+    folder: Path
+
+    def dsn(self, role: str = ADMIN, database: str = "postgres") -> str:
+        return f"postgresql://{role}:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.port}/{database}"
+
+    @contextmanager
+    def connection(self, role: str = ADMIN, database: str = "postgres") -> Iterator[Any]:
+        """psycopg's own, each statement for itself."""
+        import psycopg
+
+        with psycopg.connect(self.dsn(role, database), autocommit=True) as connection:
+            yield connection
+
+    def rows(self, statement: str, *values: object, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """What the administrator sees."""
+        with self.connection(database=database) as connection:
+            cursor = connection.execute(statement, values or None)
+            return list(cursor.fetchall()) if cursor.description else []
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A server with nothing in it."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'gemmagraph[sql]'")
+    programs = found()
+    if programs is None:
+        missing = "PostgreSQL's server is not installed: apt-get install postgresql"
+        pytest.fail(missing) if NEEDED else pytest.skip(missing)
+    with running(programs) as server:
+        yield server
+
+
+def found() -> Path | None:
+    """The folder with `initdb` and `postgres`, of the newest version."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
+    on_path = shutil.which("initdb")
+    folders = [*folders, *([Path(on_path).resolve().parent] if on_path else [])]
+    return next((folder for folder in reversed(folders) if (folder / "postgres").exists()), None)
+
+
+@contextmanager
+def running(programs: Path) -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="gg-pg-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        user = _unprivileged()
+        as_user: dict[str, Any] = {}
+        if user is not None:
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        password = folder / "password"
+        password.write_text(PASSWORD)
+        password.chmod(0o644)
+        data = folder / "data"
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+        quiet: dict[str, Any] = {"cwd": folder, "env": environment, "stdin": subprocess.DEVNULL} | as_user
+        options = ["-U", ADMIN, f"--pwfile={password}", "-A", "scram-sha-256", "-E", "UTF8", "--no-sync"]
+        subprocess.run(
+            [programs / "initdb", "-D", data, *options], check=True, capture_output=True, timeout=120, **quiet
+        )
+        port = _free_port()
+        settings = [f"-c{key}={value}" for key, value in SETTINGS.items()]
+        log = (folder / "log").open("wb")
+        with (
+            log,
+            subprocess.Popen(
+                [programs / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", "", *settings],
+                stdout=log,
+                stderr=log,
+                **quiet,
+            ) as process,
+        ):
+            try:
+                server = Server(port, process.pid, folder)
+                _wait_for(server, process)
+                yield server
+            finally:
+                process.send_signal(3)  # SIGQUIT: at once, nothing is worth saving
+                process.wait(30)
+
+
+def _wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:
+    import psycopg
+
+    until = time.monotonic() + _START
+    while True:
+        try:
+            with server.connection():
+                return
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > until:
+                log = (server.folder / "log").read_text(errors="replace")
+                pytest.fail(f"PostgreSQL did not start:\n{log}")
+            time.sleep(0.05)
+
+
+def _unprivileged() -> pwd.struct_passwd | None:
+    """Whom the server runs as; None for whoever runs the tests."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    pytest.skip("PostgreSQL does not run as root, and there is neither a user 'postgres' nor 'nobody'")
+
+
+def _free_port() -> int:
+    with socket.socket() as line:
+        line.bind(("127.0.0.1", 0))
+        return int(line.getsockname()[1])

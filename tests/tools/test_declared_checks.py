@@ -1,0 +1,204 @@
+"""What no JSON Schema can say: each check finds its fault, at its place, and nothing where there is none."""
+
+from __future__ import annotations
+
+import copy
+import random
+import re
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from gemmagraph.tools.declared.checks import CHECKS, check_tool_names
+from gemmagraph.tools.declared.format import assistant_schema
+from gemmagraph.tools.declared.loading import load_document
+from gemmagraph.tools.declared.nodes import plain
+from gemmagraph.tools.declared.problems import FileErrors
+from gemmagraph.tools.declared.source import read_source
+
+SCHEMA = Draft202012Validator(assistant_schema())
+
+# name of the check: a file with the fault, marked by « in front of its place, and the words for it
+FAULTS: dict[str, tuple[str, str]] = {
+    "tool-twice": (
+        "tools: [{name: a, python: 'm:a'}, {name: «a, python: 'm:b'}]",
+        "tools[1] (a) → name: there are two tools 'a'; the first is at FILE:1:16",
+    ),
+    "connection": (
+        "connections: {db: {sql: {dsn: 'sqlite://'}}}\n"
+        "tools: [{name: a, description: a, sql: {connection: «dbs, statement: SELECT 1}}]",
+        "there is no sql connection 'dbs'; did you mean 'db'?",
+    ),
+    "connection of another kind": (
+        "connections: {db: {sql: {dsn: 'sqlite://'}}}\n"
+        "tools: [{name: a, description: a, http: {connection: «db}}]",
+        "the connection 'db' is not one for http",
+    ),
+    "secret": (
+        "secrets: {token: {env: T}}\nmodel: {name: m, api_key: «'{{ secrets.tokem }}'}",
+        "model.api_key: there is no secret 'tokem'; did you mean 'token'?",
+    ),
+    "secret in a tool": (
+        "tools: [{name: a, description: a, http: {url: 'https://x.example', headers: {X: «'{{secrets.t}}'}}}]",
+        "http.headers.X: there is no secret 't'. The file has no secrets.",
+    ),
+    "placeholder": ("store: «'{{ args.x }}'", "store: {{ args.x }} names 'args'. What can be named here: secrets."),
+    "placeholder that is open": ("bots: {slack: {token: «'{{ secrets.x'}}", "is not closed"),
+    "placeholder in bind": (
+        "tools: [{name: a, python: 'm:a', bind: {who: «'{{ args.x }}'}}]",
+        "What can be named here: context.",
+    ),
+    "placeholder in an import": ("imports: [{mcp: {url: «'{{ url }}'}}]", "names 'url'"),
+    "bind": (
+        "tools: [{name: a, description: a, shell: [x], parameters: {properties: {who: {}}}, bind: {who: «b}}]",
+        "bind.who: 'who' is a parameter too",
+    ),
+    "required": (
+        "tools: [{name: a, description: a, shell: [x], parameters: {required: [«wo], properties: {who: {}}}}]",
+        "parameters.required[0]: there is no property 'wo'; did you mean 'who'?",
+    ),
+    "example": (
+        "tools: [{name: a, description: a, shell: [x], parameters: {properties: {who: {}}}, examples: "
+        "[{args: {wo: «1}}]}]",
+        "examples[0].args.wo: there is no parameter 'wo'; did you mean 'who'?",
+    ),
+    "example that lacks something": (
+        "tools: [{name: a, description: a, shell: [x], parameters: {required: [b], properties: {b: {}}}, examples: "
+        "[{args: «{}}]}]",
+        "examples[0].args: the argument 'b' is missing",
+    ),
+    "marks": (
+        "tools: [{name: a, python: 'm:a', annotations: «{readOnlyHint: true, destructiveHint: true}}]",
+        "annotations: a tool cannot be both",
+    ),
+    "cache": ("tools: [{name: a, description: a, shell: [x], cache: «1h}]", "cache: only a read-only tool"),
+    "retries": (
+        "tools: [{name: a, description: a, http: {url: 'https://x.example', method: POST}, retries: «2}]",
+        "retries: only a read-only or idempotent tool",
+    ),
+    "asking": ("policy: [{tool: '*', then: deny, expires: «1h}]", "expires: nobody is asked with then: deny"),
+    "asking of a tool": (
+        "tools: [{name: a, python: 'm:a', approval: {mode: allow, four_eyes: «true}}]",
+        "approval.four_eyes: nobody is asked with mode: allow",
+    ),
+    "group": (
+        "groups: {oncall: [local:ann]}\npolicy: [{tool: '*', then: deny, users: [«group:oncal]}]",
+        "users[0]: there is no group 'oncal'; did you mean 'oncall'?",
+    ),
+    "group of a tool": (
+        "model: m\ntools: [{name: a, python: 'm:a', approval: {mode: ask, approvers: [«group:x]}}]",
+        "there is no group 'x'",
+    ),
+    "toolset": (
+        "toolsets: {base: {instructions: x}, more: {extends: «bass}}",
+        "toolsets.more.extends: there is no toolset 'bass'; did you mean 'base'?",
+    ),
+    "toolset of a bot": (
+        "toolsets: {base: {instructions: x}}\nbots: {slack: {channels: {C1: «other}}}",
+        "bots.slack.channels.C1: there is no toolset 'other'. There are: base.",
+    ),
+    "toolset-circle": ("toolsets: {a: {extends: b}, b: {extends: «a}}", "a circle: a → b → a"),
+    "toolset of itself": ("toolsets: {a: {extends: «a}}", "a circle: a → a"),
+    "tool-name": (
+        "tools: [{name: restart, python: 'm:a'}]\npolicy: [{tool: «restrat, then: ask}]",
+        "policy[0].tool: there is no tool 'restrat'; did you mean 'restart'?",
+    ),
+    "glob of nothing": (
+        "tools: [{name: restart, python: 'm:a'}]\ntoolsets: {a: {tools: [«'git_*']}}",
+        "toolsets.a.tools[0]: 'git_*' fits no tool",
+    ),
+    "same-call": ("limits: {same_call: {warn_at: 4, stop_at: «4}}", "must be more than warn_at, which is 4"),
+    "pin": (
+        "imports: [{openapi: «'https://x.example/api.json', include: [{tag: a}]}]",
+        "openapi: a document from a URL must be pinned",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_a_fault_that_no_schema_sees_is_found_at_its_place(case: str, tmp_path: Path) -> None:
+    marked, said = FAULTS[case]
+    before = marked.partition("«")[0].split("\n")
+    text = marked.replace("«", "")
+    root = read_source(text).root
+    assert root is not None
+    assert SCHEMA.is_valid(plain(root))
+    file = tmp_path / "assistant.yaml"
+    file.write_text(text, "utf-8")
+    with pytest.raises(FileErrors) as caught:
+        load_document(file)
+    found = [one for one in caught.value.problems if said.replace("FILE", str(file)) in str(one)]
+    assert found, str(caught.value)
+    assert (found[0].place.line, found[0].place.column) == (len(before), len(before[-1]) + 1)
+
+
+def test_each_check_is_shown_by_a_fault() -> None:
+    by_two_files = {"clash"}  # in test_declared_loading.py
+    assert {check.name for check in CHECKS} - by_two_files <= FAULTS.keys()
+
+
+RIGHT = """
+model: {name: m, api_key: "{{ secrets.key }}"}
+secrets: {key: {env: KEY}}
+connections:
+  web: {http: {base_url: "https://x.example", auth: {bearer: "{{ secrets.key }}"}}}
+  ro: {sql: {dsn: "{{ secrets.key }}"}}
+  rw: {sql: {dsn: "sqlite:///x.db", read_only: false}}
+tools:
+  - {name: a, python: "m:a", cache: 1h, retries: 2}
+  - {name: b, description: b, http: {connection: web, path: /x}, cache: 1h, retries: 1}
+  - {name: c, description: c, sql: {connection: ro, statement: SELECT 1}, cache: 1h}
+  - {name: d, description: d, sql: {connection: rw, statement: DELETE FROM x}, retries: 0}
+  - name: e
+    description: e
+    http: {connection: web, path: /x, json: {a: "{{ args.a }}"}}
+    annotations: {idempotentHint: true}
+    retries: 3
+    parameters: {required: [z], properties: {a: {}}, additionalProperties: true}
+    examples: [{args: {z: 1, anything: 2}}]
+    approval: {mode: ask, approvers: ["group:g"], expires: 5m}
+groups: {g: ["slack:T/U"]}
+toolsets: {x: {tools: [a, "[bc]", "*"]}, y: {extends: x, instructions: i}, z: {extends: y, tools: [e]}}
+policy: [{tool: "?", users: ["group:g"], then: ask, four_eyes: true}]
+bots: {slack: {channels: {"*": z}, token: "{{ secrets.key }}"}}
+"""
+
+
+def test_a_file_in_which_all_fits_has_no_problem(tmp_path: Path) -> None:
+    file = tmp_path / "assistant.yaml"
+    file.write_text(RIGHT, "utf-8")
+    assert len(load_document(file).values["tools"]) == 5
+
+
+def test_names_of_tools_wait_for_imports(tmp_path: Path) -> None:
+    file = tmp_path / "assistant.yaml"
+    file.write_text("imports: [{mcp: {command: x}}]\npolicy: [{tool: git_lok, then: ask}]\n", "utf-8")
+    document = load_document(file)
+    assert check_tool_names(document, ["git_lok"]) == []
+    (problem,) = check_tool_names(document, ["git_log", "git_diff"])
+    assert str(problem) == f"{file}:2:17: policy[0].tool: there is no tool 'git_lok'; did you mean 'git_log'?"
+
+
+def test_checks_stand_what_did_not_fit_its_form(tmp_path: Path) -> None:
+    """Whatever is torn out of a file, problems are told; nothing breaks."""
+    chance = random.Random(6)
+    words = re.findall(r"[A-Za-z_]+|[{}\[\]:,]|\S", RIGHT)
+    file = tmp_path / "assistant.yaml"
+    refused = 0
+    for _ in range(300):
+        text = RIGHT
+        for _ in range(chance.randint(1, 4)):
+            word = chance.choice(words)
+            text = text.replace(word, copy.copy(chance.choice(["", "x", "[]", "{}", "1", "null", "[a]"])), 1)
+        file.write_text(text, "utf-8")
+        refused += is_refused(file)
+    assert refused > 200
+
+
+def is_refused(file: Path) -> bool:
+    try:
+        load_document(file)
+    except FileErrors as error:
+        return bool(error.problems)
+    return False

@@ -1,0 +1,1 @@
+"""The bodies that a declared tool can have."""

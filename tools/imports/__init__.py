@@ -1,0 +1,1 @@
+"""Many tools from somebody else's description."""
