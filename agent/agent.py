@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, nullcontext, suppress
 from functools import cached_property
 from types import TracebackType
@@ -75,6 +76,7 @@ class Agent:
         self.tools = {tool.name: tool for tool in gate.guarded(with_reader(to_tools(tools)))}
         self.unavailable: dict[str, str] = {}
         """Tools of the file it was made from that cannot run here, and why."""
+        self._ends: list[Callable[[], Awaitable[None]]] = []
         self._instructions = instructions.strip()
         self._limits = limits or Limits()
         self._output = Output(output) if output is not None else None
@@ -88,6 +90,43 @@ class Agent:
         self._running: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[None], Run]] = {}
         if model is not None:
             self._make_kit(model, "")
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str] = "assistant.yaml",
+        *,
+        model: str | Model | None = None,
+        toolset: str | None = None,
+        output: Any = None,
+        approve: Approver | None = None,
+    ) -> Self:
+        """The agent that a file declares; its Python files are imported and its MCP servers started now.
+
+        Args:
+            path: the file.
+            model: stands in for the one that the file names.
+            toolset: one of the file's; else the agent has all of its tools.
+
+        Raises:
+            FileErrors: something is wrong with the file or one it includes; it holds all that is.
+            AgentError: there is no such toolset, or the model cannot be used.
+        """
+        from gemmagraph.assistant import load_assistant
+
+        assistant = load_assistant(path, toolset=toolset)
+        agent = cls(
+            assistant.model() if model is None else model,
+            run_sync(assistant.open()),
+            instructions=assistant.instructions,
+            limits=assistant.limits,
+            output=output,
+            approve=approve,
+            name=assistant.name,
+        )
+        agent.unavailable = assistant.unavailable
+        agent._ends.append(assistant.close)
+        return agent
 
     @property
     def model(self) -> Model:
@@ -316,6 +355,8 @@ class Agent:
         for tool in self.tools.values():
             if tool.body is not None:
                 await tool.body.close()
+        for end in self._ends:
+            await end()
         if self._kit is not None:
             await self._kit.gemma.close()
 
@@ -340,4 +381,4 @@ class Agent:
 
 def offered(tools: Iterable[Tool], gemma: Model) -> list[Tool]:
     """The tools that a model is shown: what is no language model gets only those that change nothing."""
-    return [tool for tool in tools if tool.read_only or isinstance(gemma, Route) or not gemma.backend.read_only_tools]
+    return [tool for tool in tools if tool.reads or isinstance(gemma, Route) or not gemma.backend.read_only_tools]

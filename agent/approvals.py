@@ -27,6 +27,8 @@ class Approval:
     """Why it is asked for."""
     user: str | None = None
     thread: str | None = None
+    digest: str = ""
+    """Stands for what was shown; what has another by the time it runs is not what was approved."""
 
 
 @dataclass(frozen=True, slots=True)

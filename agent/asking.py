@@ -68,6 +68,9 @@ class Asking:
         left = asyncio.run(whole())
         assert not left, f"still running after close(): {left}"
         threads = {thread for thread in threading.enumerate() if not thread.daemon} - before
+        for thread in threads:
+            thread.join(timeout=1)  # its work is done; it may be about to end
+        threads = {thread for thread in threads if thread.is_alive()}
         assert not threads, f"still running after close(): {threads}"
 
     def run_each(

@@ -18,13 +18,13 @@ from gemmagraph.convert import tool_message
 from gemmagraph.events import ToolFinished, ToolStarted
 from gemmagraph.limits import storable
 from gemmagraph.prompts.arguments import write_plainly
-from gemmagraph.prompts.errors import InvalidArguments
+from gemmagraph.prompts.errors import GemmagraphError, InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolCall
 from gemmagraph.run import CallRecord, Kit, Run
 from gemmagraph.tools import Tool
 from gemmagraph.tools.ruling import Ruling
 from gemmagraph.tools.runtime import CANCEL_GRACE
-from gemmagraph.tools.secrets import masked_trace
+from gemmagraph.tools.secrets import mask, masked_trace
 
 _log = logging.getLogger("gemmagraph")
 
@@ -47,7 +47,7 @@ def to_ask(run: Run, message: AIMessage) -> list[tuple[WrittenCall, Ruling]]:
         ruling = tool.ruling(call["args"], run.context())
         same = _key(call["name"], call["args"]) if several else ""
         if same in made:
-            if tool.read_only:
+            if tool.reads:
                 continue  # it runs once, and is asked for once
             if ruling.verdict == "allow":
                 ruling = Ruling("ask", f"{tool.name} was called with the same arguments in the same turn")
@@ -55,6 +55,16 @@ def to_ask(run: Run, message: AIMessage) -> list[tuple[WrittenCall, Ruling]]:
         if ruling.verdict == "ask":
             asked.append((call, ruling))
     return asked
+
+
+def rendered(run: Run, call: WrittenCall) -> tuple[str, str]:
+    """What a call will do, as a person reads it: the request, the argv or the statement that will be sent. And the
+    digest of it."""
+    tool, context = run.kit.tools[call["name"]], run.context()
+    try:
+        return tool.render(call["args"], context).shown, tool.digest(call["args"], context)
+    except GemmagraphError as exc:  # it will be told to the model when it is made
+        return f"{write_plainly(call['name'], call['args'])} ({mask(str(exc))})", ""
 
 
 async def perform(run: Run, message: AIMessage, decisions: Mapping[str, Any]) -> list[ToolMessage]:
@@ -92,7 +102,7 @@ async def _side_by_side(
     chosen = []
     for call in calls:
         tool = kit.tools.get(call["name"])
-        same = _key(call["name"], call["args"]) if tool and tool.read_only else call["id"]
+        same = _key(call["name"], call["args"]) if tool and tool.reads else call["id"]
         if same not in tasks:
             tasks[same] = asyncio.create_task(alone(call) if tool and tool.sequential else beside(call))
         chosen.append(tasks[same])
@@ -129,8 +139,10 @@ async def _perform_one(
     ruling = tool.ruling(call.arguments, run.context(call.id))
     if ruling.verdict == "deny":
         return _refused(run, call, f"Not run: {ruling.reason}.")
-    if asked is not None:
-        settled = _settled(run, tool, call, asked, decision)
+    if asked is None and ruling.verdict == "ask":
+        asked = ruling.reason  # it changed since the turn began
+    if asked is not None or decision is not None:  # what a person said counts, whatever is ruled by now
+        settled = _settled(run, tool, call, asked or ruling.reason, decision)
         if isinstance(settled, ToolMessage):
             return settled
         call = settled
@@ -152,6 +164,8 @@ def _settled(
         case None:
             why = f"Not run: {reason}, so a person must approve it, and nobody can be asked here."
             return _refused(run, call, why)
+        case {"type": "approve", "digest": digest} if digest and digest != tool.digest(call.arguments, run.context()):
+            return _refused(run, call, "Not run: what it would do has changed since a person approved it.")
         case {"type": "approve"}:
             return call
         case {"type": "edit", "arguments": arguments}:
@@ -260,11 +274,11 @@ def copied(arguments: Mapping[str, JSON]) -> dict[str, JSON]:
     return {key: deepcopy(value) if isinstance(value, list | dict) else value for key, value in arguments.items()}
 
 
-def decision_as_json(decision: Decision) -> dict[str, JSON]:
-    """A decision as it is kept in the state."""
+def decision_as_json(decision: Decision, digest: str) -> dict[str, JSON]:
+    """A decision as it is kept in the state; an approval holds for what has this digest."""
     match decision:
         case Approve():
-            return {"type": "approve"}
+            return {"type": "approve", "digest": digest}
         case Edit(arguments) if not storable(arguments):
             return {"type": "reject", "reason": "an integer in the changed arguments is beyond 64 bits"}
         case Edit(arguments):

@@ -27,7 +27,7 @@ from gemmagraph.events import TextDelta, ThoughtDelta
 from gemmagraph.pictures import image_in
 from gemmagraph.prompts.messages import JSON, Image, Part, Reply, Text, Thought, ToolCall, ToolResult, Turn, Usage
 from gemmagraph.prompts.prompt import PromptWriter
-from gemmagraph.tools.secrets import mask_json
+from gemmagraph.tools.secrets import mask_all
 
 _written = json.JSONEncoder(ensure_ascii=False).encode
 _JSON_CONTENT: Final = "gemmagraph_json"
@@ -38,6 +38,8 @@ _BESIDE_TEXT: Final = frozenset(
 """Parts of what a model said that stand elsewhere in the message too, or are no part of a prompt."""
 _THOUGHTS: Final = "reasoning_content"
 """In an AIMessage's `additional_kwargs`, where LangChain's own models put it: what the model thought."""
+_ENTERING: Final = ("content", "tool_calls", "invalid_tool_calls", "additional_kwargs", "response_metadata")
+"""What a message may have brought along that is not ours."""
 _SECRET: Final = token_bytes(16)
 """Makes seals that nobody outside of this process can make."""
 
@@ -136,9 +138,10 @@ def messages_of(said: str | Sequence[Any]) -> list[AnyMessage]:
 def _entering(message: AnyMessage) -> AnyMessage:
     """A message as it enters a conversation: with an id, and without the value of any secret."""
     changes: dict[str, Any] = {} if message.id else {"id": f"m_{token_hex(16)}"}
-    content = mask_json(message.content)
-    if content != message.content:
-        changes["content"] = content
+    for name in _ENTERING:
+        given = getattr(message, name, None)
+        if (masked := mask_all(given)) is not given:
+            changes[name] = masked
     return message.model_copy(update=changes) if changes else message
 
 

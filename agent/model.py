@@ -22,6 +22,7 @@ from gemmagraph.prompts.turns import turn_format
 from gemmagraph.reading import Reading
 from gemmagraph.tokens import Counter
 from gemmagraph.toolchoice import ToolChoice, Wish, constraint, wish
+from gemmagraph.tools.secrets import mask, mask_all
 from gemmagraph.transports import FALLBACK_NOTATION, family_for, notation_for, shown, transport_for
 
 if TYPE_CHECKING:
@@ -377,6 +378,7 @@ def _complaint(reply: Reply, fault: str, transport: Transport) -> Iterator[Turn]
     """What the model wrote and what was wrong with it, as the next turns of the conversation."""
     if not reply.raw.strip():
         return
+    reply, fault = mask_all(reply), mask(fault)
     yield Turn("model", (Text(reply.raw),))
     # A server that writes the turns itself has no place for results of calls that it knows nothing of.
     if not reply.bad_calls or reply.calls or transport == "tools":

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any, Final, Literal
 
 from langchain_core.messages import AIMessage, SystemMessage
@@ -16,14 +16,28 @@ from langgraph.types import Command
 from gemmagraph import calls
 from gemmagraph.approvals import Approval, Decision, Reject, decide
 from gemmagraph.convert import ai_message
-from gemmagraph.errors import BackendTimeout, ChoiceIgnored
-from gemmagraph.events import ApprovalAsked, ApprovalDecided, Notice, Reasked, StepStarted, TextDelta
+from gemmagraph.errors import BackendTimeout, ChoiceIgnored, GemmagraphError
+from gemmagraph.events import (
+    ApprovalAsked,
+    ApprovalDecided,
+    ArgumentsDelta,
+    CallProposed,
+    CallRefused,
+    CallStarted,
+    Event,
+    Notice,
+    Reasked,
+    ReplyReceived,
+    StepStarted,
+    TextDelta,
+    ThoughtDelta,
+)
+from gemmagraph.model import ModelEvent
 from gemmagraph.output import ANSWER
-from gemmagraph.prompts.arguments import write_plainly
 from gemmagraph.prompts.messages import Reply
 from gemmagraph.run import Kit, Run
 from gemmagraph.state import State
-from gemmagraph.tools.secrets import Masker, mask
+from gemmagraph.tools.secrets import Masker, hide_secrets, mask, mask_all
 
 Next = Command[Literal["model", "approval", "tools", "__end__"]]
 
@@ -72,10 +86,10 @@ async def _ask(run: Run, state: State) -> Reply:
         TimeoutError: the run's time is over. What was said until then is kept in the run.
     """
     said: list[str] = []
-    masker = Masker()
+    shown = _Shown()
     messages: list[Any] = state["messages"]
     if run.kit.instructions:
-        run.system = run.system or SystemMessage(content=run.kit.instructions, id="instructions")
+        run.system = run.system or SystemMessage(content=mask(run.kit.instructions), id="instructions")
         messages = [run.system, *messages]
     turns = run.conversation.turns(messages)
     reply: Reply | None = None
@@ -91,37 +105,53 @@ async def _ask(run: Run, state: State) -> Reply:
             )
             async with aclosing(stream) as events:
                 async for event in events:
-                    if isinstance(event, TextDelta):
-                        if not (text := masker.feed(event.text)):
-                            continue
-                        event = event if text == event.text else replace(event, text=text)
-                        said.append(text)
-                    elif isinstance(event, Reply):
-                        if rest := masker.close():
-                            said.append(rest)
-                            run.emit(TextDelta(rest))
-                        reply = _masked(event)
-                        continue
+                    if isinstance(event, Reply):
+                        reply = mask_all(event)
                     elif isinstance(event, Reasked):
-                        masker = Masker()
+                        shown = _Shown()
                         said.clear()
-                    run.emit(event)
+                    for piece in shown.of(event):
+                        if isinstance(piece, TextDelta):
+                            said.append(piece.text)
+                        run.emit(piece)
     except TimeoutError as exc:
         if time_limit.expired():
             raise
         raise BackendTimeout(f"{run.kit.gemma.name} gave no answer in time.") from exc
+    except GemmagraphError as exc:
+        hide_secrets(exc)  # a server may repeat what it was told
+        raise
     finally:
         run.said = "".join(said) or run.said
     assert reply is not None, "a model's stream ends with its reply"
     return reply
 
 
-def _masked(reply: Reply) -> Reply:
-    """A reply as it may be kept. What a model was told holds no secret, but it may have guessed one together."""
-    text, thoughts, raw = mask(reply.text), mask(reply.thoughts), mask(reply.raw)
-    if (text, thoughts, raw) == (reply.text, reply.thoughts, reply.raw):
-        return reply
-    return replace(reply, text=text, thoughts=thoughts, raw=raw)
+class _Shown:
+    """What a model says and what is said of it, as those who watch may have it. What a model was told holds no
+    secret, but it may have guessed one together."""
+
+    def __init__(self) -> None:
+        self._pieces = {kind: Masker() for kind in (TextDelta, ThoughtDelta, ArgumentsDelta)}
+
+    def of(self, event: ModelEvent | Reply) -> Iterator[Event]:
+        """The event without secrets; what was held back goes in front of what it belongs to."""
+        if isinstance(event, TextDelta | ThoughtDelta | ArgumentsDelta):
+            text = self._pieces[type(event)].feed(event.text)
+            if text:
+                yield event if text == event.text else type(event)(text)
+            return
+        if isinstance(event, CallStarted | CallProposed | CallRefused):
+            yield from self._rest(ArgumentsDelta)
+        elif isinstance(event, ReplyReceived | Reply):
+            for kind in self._pieces:
+                yield from self._rest(kind)
+        if not isinstance(event, Reply):
+            yield mask_all(event)
+
+    def _rest(self, kind: type[TextDelta | ThoughtDelta | ArgumentsDelta]) -> Iterator[Event]:
+        if rest := self._pieces[kind].close():
+            yield kind(rest)
 
 
 async def ask_approval(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
@@ -131,19 +161,21 @@ async def ask_approval(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     assert isinstance(message, AIMessage)
     decisions: dict[str, Any] = {}
     for call, ruling in calls.to_ask(run, message):
+        request, digest = calls.rendered(run, call)
         approval = Approval(
             id=call["id"] or "",
             tool=call["name"],
             arguments=calls.copied(call["args"]),
-            request=write_plainly(call["name"], call["args"]),
+            request=request,
             reason=ruling.reason,
             user=run.asker.user,
             thread=run.asker.thread,
+            digest=digest,
         )
         run.emit(ApprovalAsked(approval))
-        decision = await _decision(run, approval)
+        decision = mask_all(await _decision(run, approval))
         run.emit(ApprovalDecided(approval, decision))
-        decisions[approval.id] = calls.decision_as_json(decision)
+        decisions[approval.id] = calls.decision_as_json(decision, digest)
     return Command(update={"decisions": decisions}, goto="tools")
 
 

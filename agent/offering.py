@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.tools import Tool
+from gemmagraph.tools.secrets import mask_all
 from gemmagraph.tools.select import Ranking
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class Offer:
         self._most = most
         always = {*pinned, *(tool.name for tool in self._tools.values() if tool.pinned)}
         self._pinned = [name for name in self._tools if name in always]
-        self.all = Toolset(tool.spec for tool in self._tools.values())
+        self._specs = {name: mask_all(tool.spec) for name, tool in self._tools.items()}
+        self.all = Toolset(self._specs.values())
         self._made: OrderedDict[frozenset[str], Toolset] = OrderedDict()
 
     @property
@@ -52,7 +54,7 @@ class Offer:
         found = self._made.get(names)
         if found is None:
             # In the order of all tools, so that two toolsets that differ late have the same beginning.
-            found = Toolset(tool.spec for name, tool in self._tools.items() if name in names)
+            found = Toolset(spec for name, spec in self._specs.items() if name in names)
             self._made[names] = found
             if len(self._made) > _MOST_KEPT:
                 self._made.popitem(last=False)

@@ -132,7 +132,7 @@ class Policy:
     def explain(self, tool: Tool, arguments: Mapping[str, JSON], context: ToolContext) -> Ruling:
         """The same, with each rule that was passed over and why."""
         passed: list[PassedOver] = []
-        ruling = self._decide(tool, arguments, context, passed)
+        ruling = self._decide(tool, tool.filled(arguments), context, passed)
         return replace(ruling, passed=tuple(passed))
 
     def guarded(self, tools: Iterable[Tool]) -> list[Tool]:

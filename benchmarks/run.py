@@ -20,10 +20,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import calling
 import conversation
 import first
 import grammar
 import imports
+import loading
 import making
 import parallel
 import ranking
@@ -39,6 +41,8 @@ GROUPS: dict[str, Callable[[Effort], list[Row]]] = {
     "making": making.rows,
     "parallel": parallel.rows,
     "ranking": ranking.rows,
+    "calling": calling.rows,
+    "loading": loading.rows,
     "reading": reading.rows,
     "rendering": rendering.rows,
     "grammar": grammar.rows,

@@ -1,4 +1,4 @@
-"""What the pages in `docs/` show is true: their Python runs, their commands print what stands there."""
+"""What the pages in `docs/` show is true: Python runs, commands print what stands there, YAML loads."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from gemmagraph.assistant import DEFAULT_FILE, load_assistant
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 each_page = pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
 
-KINDS = {"python", "console", "text"}
-"""What a fenced block may be: Python with prompts, commands with their output, or nothing that could be run."""
+KINDS = {"python", "console", "yaml", "text"}
+"""What a fenced block may be: Python with prompts, commands with their output, a whole file of an assistant, or
+nothing that could be run."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def test_there_are_pages_with_something_to_run() -> None:
-    assert {"python", "console"} <= {block.kind for page in PAGES for block in blocks(page)}
+    assert {"python", "console", "yaml"} <= {block.kind for page in PAGES for block in blocks(page)}
 
 
 @each_page
@@ -45,8 +48,28 @@ def test_every_block_says_what_it_is(page: Path) -> None:
 
 
 @each_page
-def test_python_shows_what_it_prints(page: Path) -> None:
-    """Each block goes on where the one before it ended."""
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for place, heading in re.findall(r"\]\((?![a-z]+://)([^)#]*)#?([^)]*)\)", text):
+        target = page.parent / place if place else page
+        assert target.exists(), place
+        assert not heading or heading in headings(target), f"{place}#{heading}"
+
+
+def headings(page: Path) -> set[str]:
+    """The headings of a page, as links name them."""
+    found = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@each_page
+def test_python_shows_what_it_prints(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each block goes on where the one before it ended. All files that the page shows are there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for block in blocks(page):
+        for name, text in files(block):
+            (tmp_path / name).write_text(text, encoding="utf-8")
     names: dict[str, object] = {}
     told: list[str] = []
     for block in blocks(page):
@@ -55,24 +78,45 @@ def test_python_shows_what_it_prints(page: Path) -> None:
             assert test.examples, f"line {block.line}: nothing behind >>>"
             doctest.DocTestRunner(verbose=False).run(test, out=told.append, clear_globs=False)
             names = test.globs
+    for file in tmp_path.glob("*.py"):
+        sys.modules.pop(file.stem, None)
     assert not told, "".join(told)
 
 
 @each_page
-def test_commands_print_what_stands_there(page: Path, tmp_path: Path) -> None:
-    """`$ cat FILE` shows a file that the commands after it find; `$ gemmagraph …` is run."""
+def test_commands_print_what_stands_there_and_files_load(page: Path, tmp_path: Path) -> None:
+    """`$ gemmagraph …` is run where the files lie that the page has shown so far: those below a `$ cat FILE`, and the
+    blocks of YAML, named in their first line or `assistant.yaml`. `…` stands for what differs between machines."""
     command = tmp_path / "bin" / "gemmagraph"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gemmagraph "$@"\n')
     command.chmod(0o755)
     for block in blocks(page):
-        if block.kind == "console":
-            for asked, shown in commands(block):
-                if asked.startswith("cat "):
-                    (tmp_path / asked.removeprefix("cat ")).write_text(shown, encoding="utf-8")
-                else:
-                    assert asked.startswith("gemmagraph "), f"line {block.line}: {asked}"
-                    assert printed(asked, tmp_path) == shown, f"line {block.line}: {asked}"
+        for name, text in files(block):
+            (tmp_path / name).write_text(text, encoding="utf-8")
+            if block.kind == "yaml":
+                load_assistant(tmp_path / name)
+        for asked, shown in commands(block) if block.kind == "console" else ():
+            if not asked.startswith("cat "):
+                assert asked.startswith("gemmagraph "), f"line {block.line}: {asked}"
+                found = printed(asked, tmp_path)
+                assert fits(found, shown), f"line {block.line}: {asked}\n{found}"
+
+
+def files(block: Block) -> list[tuple[str, str]]:
+    """What a block shows of files: their names and texts."""
+    if block.kind == "yaml":
+        named = re.match(r"# (\S+\.yaml)\n", block.body)
+        return [(named[1] if named else DEFAULT_FILE, block.body)]
+    shown = commands(block) if block.kind == "console" else []
+    return [(asked.removeprefix("cat "), text) for asked, text in shown if asked.startswith("cat ")]
+
+
+def fits(found: str, shown: str) -> bool:
+    """Whether it is what is shown: `…` alone in a line stands for lines, elsewhere for a part of one."""
+    lines = shown.splitlines(keepends=True)
+    patterns = ("(?:.*\n)*" if line == "…\n" else re.escape(line).replace("…", ".*") for line in lines)
+    return re.fullmatch("".join(patterns), found) is not None
 
 
 def commands(block: Block) -> list[tuple[str, str]]:
@@ -110,6 +154,8 @@ def test_every_point_that_a_case_refers_to_is_explained() -> None:
         "10",
     }
     tables = (ROOT / "tests" / "data").glob("*/cases.jsonl")
-    points = {json.loads(line)["point"] for table in tables for line in table.read_text("utf-8").splitlines()}
+    cases = [json.loads(line) for table in tables for line in table.read_text("utf-8").splitlines()]
+    points = {case["point"] for case in cases if "point" in case}  # there are other tables than those of outputs
+    assert points
     assert points - explained == set()
     assert len(numbered("The contract")) == 18

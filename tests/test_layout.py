@@ -51,9 +51,14 @@ ORDER = """
     tools/declared/structures  tools/declared/vocabulary  tools/declared/connections  tools/declared/bodies
     tools/declared/tools  tools/declared/imports  tools/declared/people  tools/declared/format
     tools/declared/problems  tools/declared/document  tools/declared/checks  tools/declared/loading
-    tools/declared/making
-
-
+    tools/declared/reference  tools/declared/making  tools/imports/foreign
+    tools/imports/patterns  tools/imports/schemas  tools/imports/openapi_yaml  tools/imports/openapi_document
+    tools/imports/openapi_texts  tools/imports/openapi_schemas  tools/imports/openapi_styles
+    tools/imports/openapi_request  tools/imports/openapi_contents  tools/imports/openapi_arguments
+    tools/imports/openapi_servers  tools/imports/openapi_operations  tools/imports/openapi_body
+    tools/imports/openapi  tools/imports/mcp_definitions  tools/imports/mcp_results  tools/imports/mcp_failures
+    tools/imports/mcp_streams  tools/imports/mcp_process  tools/imports/mcp_http  tools/imports/mcp_session
+    tools/imports/mcp_targets  tools/imports/mcp  tools/imports/importing
 
     agent/errors  agent/limits  agent/approvals  agent/events
     agent/backends/base  agent/backends/cassettes  agent/backends/likeness  agent/backends/recording
@@ -79,15 +84,15 @@ ORDER = """
     agent/tokens  agent/ledger  agent/budget  agent/model  agent/fallback
     agent/policy  agent/pictures  agent/convert  agent/output  agent/offering  agent/run  agent/choice
     agent/threads  agent/state  agent/calls  agent/nodes
-    agent/lean  agent/graph  agent/agent  agent/patience  agent/openai_forms
+    agent/lean  agent/graph  agent/assistant  agent/agent  agent/patience  agent/openai_forms
     agent/chat_forms  agent/chat_kept  agent/chat_telling  agent/chat
 
-    agent/cli/options  agent/cli/terminal  agent/cli/openai_json  agent/cli/toolfiles  agent/cli/approving
-    agent/cli/display  agent/cli/parse  agent/cli/render  agent/cli/session  agent/cli/once  agent/cli/chat
-    agent/cli/talk  agent/cli/texts  agent/cli/toolshow
-    agent/cli/tools
-    agent/cli/published  agent/cli/seen  agent/cli/pull  agent/cli/models  agent/cli/doctor  agent/cli/servers
-    agent/cli/app
+    agent/cli/options  agent/cli/terminal  agent/cli/openai_json  agent/cli/assistants  agent/cli/toolfiles
+    agent/cli/approving  agent/cli/display  agent/cli/parse  agent/cli/render  agent/cli/session  agent/cli/once
+    agent/cli/chat  agent/cli/talk  agent/cli/texts  agent/cli/costs  agent/cli/listing  agent/cli/toolshow
+    agent/cli/trying  agent/cli/tooldocs  agent/cli/editing  agent/cli/adding  agent/cli/pinning  agent/cli/tools
+    agent/cli/checking  agent/cli/starter_ops  agent/cli/starting  agent/cli/declared  agent/cli/published
+    agent/cli/seen  agent/cli/pull  agent/cli/models  agent/cli/doctor  agent/cli/servers  agent/cli/app
     agent/asking  agent/conformance  agent/pytest_plugin  agent/__main__
 """.split()  # noqa: SIM905
 """Every module but the `__init__`s, which only gather names. Each imports only from those before it."""
@@ -102,12 +107,18 @@ DOORS = {
     "langgraph": "agent/state agent/nodes agent/lean agent/graph agent/agent",
     "langchain_core": "agent/chat agent/chat_forms agent/convert agent/state agent/nodes agent/calls agent/lean"
     " tools/langchain",
-    "pydantic": "agent/chat tools/forms tools/hints tools/langchain tools/sources",
+    "pydantic": "agent/chat tools/forms tools/hints tools/imports/mcp_session tools/langchain tools/sources",
     "jsonschema": "prompts/*",
-    "httpx": "agent/backends/* tools/guards/answers tools/guards/transport tools/bodies/http*",
+    "httpx": "agent/backends/* tools/guards/answers tools/guards/transport tools/bodies/http*"
+    " tools/imports/openapi_document tools/imports/mcp_http",
     "h11": "agent/backends/wire",
     "httpcore": "tools/guards/answers tools/guards/transport",
-    "yaml": "tools/declared/source",
+    "yaml": "tools/declared/source tools/imports/openapi_yaml",
+    "referencing": "tools/imports/openapi_document",
+    "mcp": "tools/imports/mcp*",
+    "mcp_types": "tools/imports/mcp*",
+    "anyio": "tools/imports/mcp*",
+    "httpx2": "tools/imports/mcp_http",
     "jmespath": "tools/shape",
     "psycopg": "tools/guards/databases_postgres",
     "sqlalchemy": "tools/guards/databases* tools/bodies/sql*",

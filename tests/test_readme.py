@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gemmagraph.assistant import load_assistant
+
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -22,6 +24,14 @@ def test_ten_lines_of_python_answer_without_a_model() -> None:
     assert found
     done = ran("-c", found.group(1))
     assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr
+
+
+def test_the_file_loads_and_its_tools_are_there(tmp_path: Path) -> None:
+    found = re.search(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    assert found
+    (tmp_path / "assistant.yaml").write_text(found.group(1))
+    assistant = load_assistant(tmp_path / "assistant.yaml")
+    assert [entry.name for entry in assistant.entries] == ["disk_usage", "service_log"]
 
 
 def test_first_command_answers_from_this_machine() -> None:

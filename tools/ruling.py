@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+from gemmagraph.tools.secrets import masked_trace
+
+_log = logging.getLogger("gemmagraph")
 
 Verdict: TypeAlias = Literal["allow", "ask", "deny"]
 
@@ -46,6 +52,18 @@ class Ruling:
     """File and line of the rule that decided."""
     passed: tuple[PassedOver, ...] = field(default=(), compare=False)
     """The rules that were passed over, in their order."""
+
+
+def judged(gate: Callable[[], Ruling], name: str) -> Ruling:
+    """What a gate rules of a tool. One that fails lets nothing pass."""
+    try:
+        ruling = gate()
+        if ruling.verdict in ("allow", "ask", "deny"):
+            return ruling
+        raise ValueError(f"{ruling.verdict!r} is no verdict")
+    except Exception as exc:  # noqa: BLE001 - a guard fails closed, whoever wrote it
+        _log.error("The gate of the tool %s failed.\n%s", name, masked_trace(exc))
+        return Ruling("deny", f"whether {name} may be called could not be found out")
 
 
 def unmarked(name: str, kind: str, *, reads: bool, read_only: bool | None, destructive: bool | None) -> Ruling:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import operator
 import os
 import re
@@ -160,15 +161,23 @@ def remember(name: str, value: str) -> None:
 
 
 def _forms(value: str) -> set[str]:
-    """A value as it may be written: as it is, in a JSON text, in an URL, in base64 at each of three offsets."""
-    forms = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    """A value as it may be written: as it is, in JSON (also in a text of a JSON text), as Python shows it, in an URL,
+    in base64 at each of three offsets. Most values look alike in most of these."""
+    data = value.encode("utf-8", "surrogatepass")
+    forms = {value, repr(data)[2:-1]}
+    for ascii_only in (True, False):
+        text = value
+        for _ in range(3):
+            text = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+            forms.add(text)
+    forms |= {repr(form)[1:-1] for form in forms}
     in_urls = {
         quote(value, safe="", errors="replace"),
         quote(value, errors="replace"),
         quote_plus(value, errors="replace"),
     }
+    in_urls |= {quote(form) for form in in_urls}  # an address inside an address
     forms |= in_urls | {_ESCAPE.sub(lambda found: found[0].lower(), form) for form in in_urls}
-    data = value.encode("utf-8", "surrogatepass")
     for before in range(3):
         # What depends on the neighbours is left away: the first characters behind an offset, and the last ones.
         whole = base64.b64encode(bytes(before) + data).decode()
@@ -177,6 +186,11 @@ def _forms(value: str) -> set[str]:
         for form in (whole[first:last], whole[first:last].replace("+", "-").replace("/", "_")):
             forms.add(form)
     return {form for form in forms if len(form) >= MIN_LENGTH}
+
+
+def known_forms() -> tuple[tuple[str, str], ...]:
+    """(what is masked, what stands in its place), the longest first; the same object until another is known."""
+    return _known.forms
 
 
 def mask(text: str) -> str:
@@ -223,7 +237,7 @@ def without_secrets(error: BaseException | None) -> BaseException | None:
     if error is None or not _known.forms:
         return error
     trace = "".join(traceback.format_exception(error))
-    if mask(trace) == trace and mask(str(error)) == str(error):
+    if all(mask(text) == text for text in (trace, str(error), repr(error))):
         return error
     shown = Masked(f"{type(error).__name__}: {mask(str(error))}")
     shown.add_note(mask(trace))
@@ -245,6 +259,25 @@ def hide_secrets(error: BaseException) -> None:
 def masked_trace(error: BaseException | None) -> str:
     """The traceback of `error` as a log may have it."""
     return mask("".join(traceback.format_exception(error))) if error is not None else ""
+
+
+class _MaskedLog(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = record.getMessage()
+        if (shown := mask(said)) is not said:
+            record.msg, record.args = shown, ()
+        if record.exc_info and (error := record.exc_info[1]) is not None:
+            record.exc_text = masked_trace(error)
+        return True
+
+
+_masked_log = _MaskedLog()
+
+
+def mask_logs(*names: str) -> None:
+    """Takes secrets out of what these loggers of other libraries write. Those below them are not meant."""
+    for name in names:
+        logging.getLogger(name).addFilter(_masked_log)
 
 
 class Masker:

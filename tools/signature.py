@@ -46,15 +46,15 @@ class CallPlan:
             InvalidArguments: a type refuses a value that its schema admits; the message is for the model.
         """
         values: dict[str, object] = dict(arguments)
+        for name, default in self.defaults:
+            if name not in values:
+                values[name] = copy.deepcopy(default)
         for name, convert in self.converts:
             if name in values:
                 try:
                     values[name] = convert(values[name])
                 except (ValueError, LookupError, OverflowError) as exc:
                     raise InvalidArguments(refusal(exc, name)) from exc
-        for name, default in self.defaults:
-            if name not in values:
-                values[name] = copy.deepcopy(default)
         for name in self.contexts:
             values[name] = context
         return [values.pop(name, default) for name, default in self.positional], values

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -23,7 +25,7 @@ from gemmagraph.tools.failures import explained
 from gemmagraph.tools.fields import Absent, Field, as_text
 from gemmagraph.tools.hints import closed
 from gemmagraph.tools.results import Outcome, as_content, clip
-from gemmagraph.tools.ruling import EXPIRES, Consent, Ruling, Verdict, unmarked
+from gemmagraph.tools.ruling import EXPIRES, Consent, Ruling, Verdict, judged, unmarked
 from gemmagraph.tools.runtime import Errand, Job, submit
 from gemmagraph.tools.secrets import mask, mask_json, without_secrets
 from gemmagraph.tools.shape import Shape
@@ -157,11 +159,17 @@ class Tool:
     def _defaults(self) -> dict[str, JSON]:
         properties = self.spec.parameters.get("properties") or {}
         schemas = ((name, schema) for name, schema in properties.items() if isinstance(schema, Mapping))
-        return {name: schema["default"] for name, schema in schemas if "default" in schema}
+        # Where null is no value, a default of null is how many say that there is none.
+        return {
+            name: schema["default"] for name, schema in schemas if "default" in schema and not _means_none(schema)
+        }
 
     def ruling(self, arguments: Mapping[str, JSON], context: ToolContext) -> Ruling:
         """Whether a call with checked arguments may run: what the policy says, else the tool itself."""
-        return self.own_ruling() if self.gate is None else self.gate(self, self.filled(arguments), context)
+        gate = self.gate
+        if gate is None:
+            return self.own_ruling()
+        return judged(lambda: gate(self, self.filled(arguments), context), self.name)
 
     def own_ruling(self) -> Ruling:
         """What the tool says where no policy speaks: its `approval`, else its marks."""
@@ -274,6 +282,18 @@ class Tool:
         facts = {"function": spelled(self.function), "arguments": {**arguments, **bound}}
         return Rendered("python", mask(shown), cast(dict[str, JSON], mask_json(facts)), None)
 
+    def digest(self, arguments: Mapping[str, JSON], context: ToolContext) -> str:
+        """Stands for all that a call will do: its tool, its values, the request that will be sent. What a person
+        approved is not run if it has become something else since.
+
+        Raises:
+            ToolError: a value cannot stand where the tool puts it.
+        """
+        rendered = self.render(arguments, context)
+        values = [dict(arguments), self._bound(context), dict(rendered.facts)]
+        said = [self.name, self.description, dict(self.spec.parameters), rendered.kind, mask_json(values)]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
     def _rendered(
         self, body: Body, arguments: Mapping[str, JSON], bound: Mapping[str, JSON], context: ToolContext
     ) -> Rendered:
@@ -304,6 +324,10 @@ class Tool:
         from gemmagraph.tools.langchain import LangChainTool
 
         return LangChainTool(self)
+
+
+def _means_none(schema: Mapping[str, JSON]) -> bool:
+    return schema["default"] is None and isinstance(schema.get("type"), str) and schema["type"] != "null"
 
 
 @overload

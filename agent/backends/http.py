@@ -128,6 +128,8 @@ class Http:
         has_proxy = self.through_proxy and not {"http", "all"}.isdisjoint(getproxies())
         self.direct = bool(_PLAIN.fullmatch(address)) and not has_proxy
         """Whether a socket of our own will do; else httpx is asked, which knows TLS, proxies and passwords."""
+        self._closings = 0
+        """How often it was closed: what that ended is not tried again."""
         self._slow = slow
         self._refusal = refusal
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
@@ -166,16 +168,20 @@ class Http:
             BackendError: there is none, or a status that another try could mend and did not.
         """
         deadline = asyncio.get_running_loop().time() + self.bounds.total
+        closings = self._closings
         attempt = 1
         while True:
             try:
                 return await self._question(path, body)
             except Again as exc:
+                if closings != self._closings:
+                    raise exc.error from exc.__cause__
                 await asyncio.sleep(self._pause(attempt, exc, deadline))
             attempt += 1
 
     async def close(self) -> None:
         """Ends what runs in this event loop."""
+        self._closings += 1
         loop = asyncio.get_running_loop()
         for body in [*self._bodies.pop(loop, ())]:
             await body.aclose()
@@ -200,6 +206,7 @@ class Http:
     async def _reply(self, path: str, body: bytes, form: _Form) -> AsyncGenerator[bytes | Waiting, None]:
         now, total = asyncio.get_running_loop().time, self.bounds.total
         deadline = now() + total
+        closings = self._closings
         for attempt in count(1):
             if self.queue.full:
                 yield Waiting(in_queue=True)
@@ -212,6 +219,8 @@ class Http:
                             yield item
                     return
                 except Again as exc:
+                    if closings != self._closings:
+                        raise exc.error from exc.__cause__
                     pause = self._pause(attempt, exc, deadline)
                     failed = exc.error
             yield Waiting(failed)
@@ -290,7 +299,7 @@ class Http:
                 raise error
             # What is not compressed needs none of what httpx does with each piece.
             plain = response.headers.get("Content-Encoding", "identity") == "identity"
-            if plain and self.direct:
+            if plain and self._own_socket():
                 await cast("Body", response.stream).into(coming)
                 return
             pieces = cast(AsyncIterator[bytes], response.stream) if plain else response.aiter_bytes()
@@ -305,17 +314,20 @@ class Http:
         method, headers = "GET", {}
         if body is not None:
             method, headers = "POST", {"Content-Type": "application/json"}
-        if self.direct:
+        if self._own_socket():
             from gemmagraph.backends.wire import sent
 
             own = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close", **headers, **self.headers}
             place = urlsplit(self.address)
-            response, rest = await sent(place, method, place.path + path, own, body or b"", self.bounds.connect)
-            self._bodies.setdefault(asyncio.get_running_loop(), WeakSet()).add(rest)
-            return response
+            bodies = self._bodies.setdefault(asyncio.get_running_loop(), WeakSet())
+            return await sent(place, method, place.path + path, own, body or b"", self.bounds.connect, bodies)
         client = self._client()
         request = client.build_request(method, self.address + path, content=body, headers=headers)
         return await client.send(request, stream=True)
+
+    def _own_socket(self) -> bool:
+        """Whether this request needs no httpx. The connections of other event loops, such as uvloop's, differ."""
+        return self.direct and isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)
 
     def _client(self) -> httpx.AsyncClient:
         import httpx
@@ -367,5 +379,5 @@ async def _read(response: httpx.Response, most: int) -> Answer:
         text += piece
         if len(text) > most:
             break
-    place = f" (Location: {response.headers['Location']})" if response.is_redirect else ""
+    place = f" (Location: {response.headers['Location']})" if response.has_redirect_location else ""
     return Answer(response.status_code, _media_type(response), text.decode("utf-8", "replace") + place)

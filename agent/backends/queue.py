@@ -15,6 +15,9 @@ from gemmagraph.errors import BackendTimeout
 PATIENCE: Final = 1800.0
 """Seconds in which a place has to come free. As long as the longest reply of a server may take by default."""
 
+_LOOK: Final = 1.0
+"""Seconds after which who waits looks whether a place is held by nobody any more."""
+
 
 class Queue:
     """The places of a server. `asyncio.Semaphore` would do within one event loop; a server is shared by them all."""
@@ -46,6 +49,23 @@ class Queue:
         """
         return Place(self, whose, patience)
 
+    def _free(self, place: Place) -> None:
+        """Hands a place on. The lock is held."""
+        self._taken.remove(place)
+        while self._waiting:
+            following = self._waiting.popleft()
+            try:
+                following._loop.call_soon_threadsafe(following._grant)
+            except RuntimeError:  # that loop was closed
+                continue
+            following._take()
+            return
+
+    def _sweep(self) -> None:
+        """Hands on the places of event loops that were closed: those cannot say any more that they leave."""
+        for gone in [place for place in self._taken if place._loop.is_closed()]:
+            self._free(gone)
+
 
 class Place:
     """One place, given back at the end or when `leave` says so.
@@ -66,8 +86,7 @@ class Place:
     async def __aenter__(self) -> Place:
         queue = self._queue
         with queue._lock:
-            for gone in [place for place in queue._taken if place._loop.is_closed()]:
-                queue._taken.remove(gone)  # it cannot say any more that it leaves
+            queue._sweep()
             if not queue.full:
                 self._take()
                 return self
@@ -94,15 +113,7 @@ class Place:
                 queue._waiting.remove(self)
             if self not in queue._taken:
                 return
-            queue._taken.remove(self)
-            while queue._waiting:
-                following = queue._waiting.popleft()
-                try:
-                    following._loop.call_soon_threadsafe(following._grant)
-                except RuntimeError:  # that loop was closed
-                    continue
-                following._take()
-                return
+            queue._free(self)
 
     def _take(self) -> None:
         self._since = self._queue._moved = time.monotonic()
@@ -118,7 +129,9 @@ class Place:
             left = max(came, self._queue._moved) + self._patience - time.monotonic()
             if left <= 0:
                 raise self._late()
-            await asyncio.wait({turn}, timeout=left)
+            await asyncio.wait({turn}, timeout=min(left, _LOOK))
+            with self._queue._lock:
+                self._queue._sweep()
 
     def _late(self) -> BackendTimeout:
         with self._queue._lock:

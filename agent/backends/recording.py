@@ -22,6 +22,7 @@ from gemmagraph.backends.cassettes import ANEW, CassetteError, Exchange, Secrets
 from gemmagraph.backends.likeness import asked_for, difference, likeness, matched
 from gemmagraph.errors import AgentError, BackendError, BackendUnavailable, ModelNotFound, Unauthorized
 from gemmagraph.prompts.messages import JSON
+from gemmagraph.tools.secrets import known_forms
 
 RecordMode: TypeAlias = Literal["once", "new", "none", "all"]
 """What is asked of the server: everything if there is no file yet, else nothing; what the file does not hold;
@@ -81,6 +82,8 @@ class Cassette:
         self.path = Path(path)
         self.mode = mode
         self._secrets = Secrets()
+        self._known: tuple[tuple[str, str], ...] = ()
+        """What is masked everywhere, as far as `_secrets` has it."""
         self.ignored: list[re.Pattern[str]] = []
         """What `ignore` has named."""
         self._lock = threading.Lock()
@@ -123,6 +126,7 @@ class Cassette:
             NotRecorded: it is not there, and the server is not to be asked.
         """
         with self._lock:
+            self._learn()
             masked = self._secrets.masked(asked)
             wanted = matched(masked, self.ignored)
             alike = [each for each in self._exchanges if self._matched_of(each) == wanted]
@@ -137,6 +141,13 @@ class Cassette:
                 self._refuse(wanted, alike)
             return None
 
+    def _learn(self) -> None:
+        """Keeps out, too, what was read from secrets by now."""
+        if (forms := known_forms()) is not self._known:
+            self._known = forms
+            self._secrets.add(form for form, _ in forms)
+            self._matched.clear()
+
     def begin(self) -> int:
         """The number of an exchange that begins now."""
         with self._lock:
@@ -150,6 +161,7 @@ class Cassette:
             CassetteError: it cannot be written.
         """
         with self._lock:
+            self._learn()
             self._waiting.append(line_of(exchange, self._secrets))
             self._answered = self._answered or not isinstance(exchange.error, NOT_SET_UP)
             if not self._answered:

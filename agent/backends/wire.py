@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Final
 from urllib.parse import SplitResult
+from weakref import WeakSet
 
 import h11
 import httpx
@@ -25,12 +26,19 @@ _NEXT: Final = 0.25
 
 
 async def sent(
-    place: SplitResult, method: str, path: str, headers: Mapping[str, str], body: bytes, limit: float
-) -> tuple[httpx.Response, Body]:
-    """The head of the answer to a request, and what follows it.
+    place: SplitResult,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    limit: float,
+    bodies: WeakSet[Body],
+) -> httpx.Response:
+    """The head of the answer to a request. Its `stream` is what follows.
 
     Args:
         limit: seconds in which the connection has to be made.
+        bodies: gets what follows as soon as there is a connection, for whoever wants to end it.
 
     Raises:
         httpx.TransportError: as httpx itself would.
@@ -50,13 +58,14 @@ async def sent(
         raise httpx.ConnectTimeout(f"no connection within {limit:g} s") from exc
     except (OSError, UnicodeError) as exc:
         raise httpx.ConnectError(str(exc)) from exc
+    rest = Body(wire)
+    bodies.add(rest)
     try:
         head = await wire.head()
     except BaseException:
-        wire.transport.abort()
+        await rest.aclose()
         raise
-    rest = Body(wire)
-    return httpx.Response(head.status_code, headers=head.headers.raw_items(), stream=rest), rest
+    return httpx.Response(head.status_code, headers=head.headers.raw_items(), stream=rest)
 
 
 def _delay(host: str) -> float | None:
@@ -124,7 +133,9 @@ class _Wire(asyncio.Protocol):
                 self.transport.pause_reading()
                 await coming.room()
                 self.transport.resume_reading()
-            full = await self._changed()
+                full = False  # nobody was told if it is over meanwhile: look
+            else:
+                full = await self._changed()
         if self._failed is not None:
             raise self._failed
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
 from contextlib import suppress
 from typing import Any
 
 import click
 
 from gemmagraph import __version__
+from gemmagraph.cli.declared import check, init, schema
 from gemmagraph.cli.options import DEBUG, INTERRUPTED, debug_option
 from gemmagraph.cli.servers import doctor, models, pull
 from gemmagraph.cli.talk import chat, run
@@ -48,9 +48,21 @@ class Door(click.Group):
             if isinstance(exc, OSError) and exc.errno == errno.EPIPE:
                 raise  # whoever read our output has left: click ends it quietly
             if ctx.meta.get(DEBUG):
-                click.echo(plain(traceback.format_exc()), err=True)
-            click.echo(f"Error: {sentence(exc)}", err=True)
+                from gemmagraph.tools.secrets import masked_trace
+
+                click.echo(plain(masked_trace(exc)), err=True)
+            click.echo(_told(exc), err=True)
             ctx.exit(1)
+
+
+def _told(error: Exception) -> str:
+    """An error for a person. What is wrong with a file is a line each, which editors and CI understand."""
+    from gemmagraph.tools.declared.problems import FileErrors
+    from gemmagraph.tools.secrets import mask
+
+    if isinstance(error, FileErrors):
+        return plain(mask(error.message))
+    return f"Error: {sentence(error)}"
 
 
 def _open_what_is_closed() -> None:
@@ -66,10 +78,10 @@ def _open_what_is_closed() -> None:
 def main() -> None:
     """Tools for Google's open Gemma models, on any server.
 
-    Without -m the model is the one that GEMMAGRAPH_MODEL names, else a Gemma on a reachable Ollama, else the
-    built-in matcher, which is no language model and calls read-only tools only.
+    Without -m the model is the one that assistant.yaml names, else GEMMAGRAPH_MODEL, else a Gemma on a reachable
+    Ollama, else the built-in matcher, which is no language model and calls read-only tools only.
     """
 
 
-for command in (run, chat, render, parse, tools, models, pull, doctor):
+for command in (init, run, chat, tools, check, schema, render, parse, models, pull, doctor):
     main.add_command(command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from textwrap import indent
 
 from gemmagraph.approvals import Approval, Approve, Decision, Edit, Reject
 from gemmagraph.cli.terminal import Terminal
@@ -36,7 +37,7 @@ class Person:
         Raises:
             KeyboardInterrupt: the person wants to stop it all.
         """
-        self._terminal.line(f"  {approval.request}", "bold")
+        self._terminal.line(indent(approval.request, "  "), "bold")
         decision: Decision | None = None
         while decision is None:
             self._terminal.forget_typed()

@@ -6,7 +6,6 @@ import difflib
 import os
 import re
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final
 from gemmagraph.cli.session import Session
 from gemmagraph.cli.terminal import one_line, sentence, shortened
 from gemmagraph.prompts import schemas
+from gemmagraph.tools.secrets import masked_trace
 
 _HISTORY: Final = 1_000
 """Lines that are kept."""
@@ -70,7 +70,7 @@ class _Chat:
             raise  # whoever read our output has left: nobody is there to go on with
         except Exception as exc:  # noqa: BLE001 - whatever it is, the conversation goes on
             if self._session.debug:
-                terminal.line(traceback.format_exc(), "dim")
+                terminal.line(masked_trace(exc).rstrip(), "dim")
             terminal.note(f"Error: {sentence(exc)}", "red", 0)
             self.failed = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -40,6 +41,47 @@ def tools_option(command: F) -> F:
     )(command)
 
 
+def file_option(command: F) -> F:
+    return click.option(
+        "-f",
+        "--file",
+        metavar="FILE",
+        help="The assistant's file; ./assistant.yaml, if it is there.",
+    )(command)
+
+
+def toolset_option(command: F) -> F:
+    return click.option("--toolset", metavar="NAME", help="Only the tools of this toolset of the file.")(command)
+
+
+def json_option(command: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    """Each NAME=VALUE: a number, true, false or null in JSON's spelling is one, anything else a text."""
+    pairs = {}
+    for pair in values:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE.", ctx, param)
+        try:
+            pairs[name] = json.loads(value)
+        except (ValueError, RecursionError):
+            pairs[name] = value
+    return pairs
+
+
+def context_option(command: F) -> F:
+    return click.option(
+        "--context",
+        multiple=True,
+        callback=_pairs,
+        metavar="NAME=VALUE",
+        help="What tools find as {{ context.NAME }}; the model never sees it. May be repeated.",
+    )(command)
+
+
 def model_options(command: F) -> F:
     """`-m`, `--notation`, `--system`: what a prompt depends on."""
     for option in (
@@ -57,7 +99,10 @@ def session_options(command: F) -> F:
         click.option("-v", "--verbose", is_flag=True, help="Show prompt, raw reply, tokens and time of each step."),
         click.option("--base-url", metavar="URL", help="Where the model server is."),
         model_options,
+        context_option,
         tools_option,
+        toolset_option,
+        file_option,
     ):
         command = option(command)
     return command

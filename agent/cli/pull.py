@@ -47,7 +47,7 @@ def pull_model(model: str, base_url: str | None) -> int:
         terminal.note(f"Stopped. What has come is kept: gemmagraph pull {name} goes on from there.", indent=0)
         return INTERRUPTED
     except ModelNotFound as exc:
-        meant = " or ".join(near(name))
+        meant = " or ".join(one for one in near(name) if one != name)
         exc.hint = f"Did you mean {meant}?" if meant else "`gemmagraph models` lists the Gemmas that there are."
         raise
     size = f" ({gigabytes(last.total)})" if last.total else ""

@@ -6,10 +6,9 @@ import sys
 
 import click
 
-from gemmagraph.cli.options import debug_option
+from gemmagraph.cli.options import debug_option, json_option
 
 base_url_option = click.option("--base-url", metavar="URL", help="Where the model server is.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.command()

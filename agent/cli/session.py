@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, aclosing, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
@@ -15,14 +14,26 @@ from gemmagraph.agent import Agent
 from gemmagraph.backends.ollama_words import PORT
 from gemmagraph.choice import choose_model
 from gemmagraph.cli.approving import Person
+from gemmagraph.cli.assistants import (
+    assistant_of,
+    in_short,
+    left_out_by_imports,
+    local_user,
+    model_name,
+    not_in_force,
+    with_model_keys,
+)
 from gemmagraph.cli.display import Display
 from gemmagraph.cli.terminal import Interrupts, Terminal
 from gemmagraph.cli.toolfiles import left_out, load_tools
 from gemmagraph.errors import GemmagraphError
 from gemmagraph.events import ApprovalAsked, RunFinished
+from gemmagraph.fallback import Model, Route
 from gemmagraph.limits import Limits
 from gemmagraph.model import Gemma
+from gemmagraph.prompts.messages import JSON
 from gemmagraph.run import Result
+from gemmagraph.tools import Tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,10 @@ class Wanted:
     notation: str | None = None
     system: str = ""
     base_url: str | None = None
+    file: str | None = None
+    """The assistant's file; unless named, the one in the current folder, if it is there."""
+    toolset: str | None = None
+    context: Mapping[str, JSON] = field(default_factory=dict)
 
 
 class Session:
@@ -57,21 +72,16 @@ class Session:
         # A bug in a tool is shown by the display, not by the logging of last resort.
         logging.getLogger("gemmagraph").addHandler(logging.NullHandler())
         with self._stack as stack:
+            assistant = self._assistant = assistant_of(self._wanted.file, self._wanted.toolset)
             tools = load_tools(self._wanted.sources)
             # What tools print is no part of the answer.
             stack.enter_context(redirect_stdout(self.terminal.printed()))
             self._runner = stack.enter_context(asyncio.Runner())
-            self.name, why = self._runner.run(self._chosen())
-            gemma = Gemma(self.name, base_url=self._wanted.base_url, notation=self._wanted.notation)
+            self.name, gemma, why = self._runner.run(self._chosen())
+            if assistant is not None:
+                tools = [*self._runner.run(assistant.open()), *tools]
             person = Person(self.terminal, {tool.name: tool for tool in tools}) if self.terminal.asks else None
-            self.agent = Agent(
-                gemma,
-                tools,
-                instructions=self._wanted.system,
-                approve=person,
-                # With somebody there, Ctrl-C is the limit, and an answer may take a person longer than a run may.
-                limits=Limits(wall_time=None) if person else None,
-            )
+            self.agent = self._made(gemma, tools, person)
             self._person = person
             self.display = Display(self.terminal, gemma.model, **self._looks)
             self._introduce(gemma, why)
@@ -84,6 +94,8 @@ class Session:
         with self._stack:
             try:
                 self._runner.run(self.agent.aclose())
+                if self._assistant is not None:
+                    self._runner.run(self._assistant.close())
             except GemmagraphError:
                 if error is None:  # else the first failure is the one to see
                     raise
@@ -127,7 +139,9 @@ class Session:
     async def _take(self, said: str, thread: str | None, images: Sequence[str]) -> Result:
         ticking = asyncio.create_task(self.display.tick())
         try:
-            stream = self.agent.stream(said, thread=thread, user=_user(), images=images)
+            stream = self.agent.stream(
+                said, thread=thread, user=local_user(), context=self._wanted.context, images=images
+            )
             async with aclosing(stream) as events:
                 async for event in events:
                     self.display.show(event)
@@ -139,18 +153,48 @@ class Session:
             ticking.cancel()
         raise AssertionError("a run ends with its result")
 
-    async def _chosen(self) -> tuple[str, str]:
-        if self._wanted.model:
-            return self._wanted.model, ""
-        return await choose_model(self._wanted.base_url)
+    async def _chosen(self) -> tuple[str, Model, str]:
+        """The name of the model, the model, and why it is that one if nobody named it."""
+        wanted = self._wanted
+        if self._assistant is not None and not wanted.model:
+            named = with_model_keys(self._assistant, base_url=wanted.base_url, notation=wanted.notation)
+            if (model := named.model()) is not None:
+                return model_name(named), model, ""
+        name, why = (wanted.model, "") if wanted.model else await choose_model(wanted.base_url)
+        return name, Gemma(name, base_url=wanted.base_url, notation=wanted.notation), why
 
-    def _introduce(self, gemma: Gemma, why: str) -> None:
-        facts = [gemma.name.removesuffix(f" at http://127.0.0.1:{PORT}")]
-        if not gemma.backend.read_only_tools:
+    def _made(self, gemma: Model, tools: Sequence[Tool], person: Person | None) -> Agent:
+        """The agent. What the command line says of it goes behind what its file says."""
+        assistant = self._assistant
+        said = [assistant.instructions if assistant else "", self._wanted.system.strip()]
+        limits = assistant.limits if assistant else Limits()
+        if person and not (assistant and "wall_time" in (assistant.values.get("limits") or {})):
+            # With somebody there, Ctrl-C is the limit, and an answer may take a person longer than a run may.
+            limits = replace(limits, wall_time=None)
+        return Agent(
+            gemma,
+            tools,
+            instructions="\n\n".join(filter(None, said)),
+            policy=assistant.policy if assistant else (),
+            approve=person,
+            limits=limits,
+        )
+
+    def _introduce(self, gemma: Model, why: str) -> None:
+        facts = [gemma.name.replace(f" at http://127.0.0.1:{PORT}", "")]
+        if isinstance(gemma, Route) or not gemma.backend.read_only_tools:
             facts += [gemma.notation.name, f"{gemma.context:,} tokens of context"]
+        if self._assistant is not None:
+            facts.append(in_short(self._assistant))
         self.terminal.note(" · ".join(facts), indent=0)
         if why:
             self.terminal.note(why, "dim")
+        if self._assistant is not None:
+            missing = self._assistant.unavailable | left_out_by_imports(self._assistant)
+            for name, reason in missing.items():
+                self.terminal.note(f"Left out: {name}: {reason}", "yellow")
+            if keys := not_in_force(self._assistant):
+                self.terminal.note(f"Checked, but not in force yet: {', '.join(keys)}.", "yellow")
         kept = left_out([*self.agent.tools.values()], gemma)
         if kept:
             self.terminal.note(kept, "yellow")
@@ -175,9 +219,3 @@ def _stopping(turn: asyncio.Task[Result], interrupts: Interrupts) -> Callable[[]
         turn.cancel()
 
     return stop
-
-
-def _user() -> str | None:
-    with suppress(OSError, KeyError, ImportError):  # a container may run us as nobody in particular
-        return f"local:{getpass.getuser()}"
-    return None

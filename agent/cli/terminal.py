@@ -45,12 +45,16 @@ def one_line(text: str) -> str:
 
 
 def sentence(error: Exception) -> str:
-    """An error for a person."""
+    """An error for a person, without the value of any secret."""
+    from gemmagraph.tools.secrets import mask
+
     if isinstance(error, GemmagraphError):
-        return one_line(str(error))
+        return one_line(mask(str(error)))
     if isinstance(error, OSError) and error.strerror:
-        return one_line(f"{error.strerror}{f': {error.filename}' if error.filename else ''}. --debug shows where.")
-    return one_line(f"This should not happen: {type(error).__name__}: {error}. --debug shows where.")
+        said = f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
+    else:
+        said = f"This should not happen: {type(error).__name__}: {error}"
+    return one_line(f"{mask(said)}. --debug shows where.")
 
 
 def width_of(text: str) -> int:

@@ -3,96 +3,149 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 
-from gemmagraph.cli.terminal import plain
+from gemmagraph.assistant import Assistant
+from gemmagraph.cli.assistants import not_in_force
+from gemmagraph.cli.costs import Cost, cost_table, costs_of
+from gemmagraph.cli.terminal import one_line, plain
+from gemmagraph.cli.toolfiles import Opened
+from gemmagraph.errors import AgentError
+from gemmagraph.policy import Rule
 from gemmagraph.prompts import schemas
-from gemmagraph.prompts.messages import JSON, ToolSpec
-from gemmagraph.prompts.notation import Notation, notation_named, notation_names
-from gemmagraph.prompts.toolset import Toolset
+from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools import Tool
+from gemmagraph.tools.bodies.shell import ShellBody
+from gemmagraph.tools.declared.problems import did_you_mean
+from gemmagraph.tools.ruling import Ruling
 
-_PROBE = ToolSpec("probe", "")
-"""Stands beside a tool that is measured, so that what is said once for all tools is not counted."""
-_TWIN = ToolSpec("other", "")
 
-
-def shown(tools: Sequence[Tool], cost: bool, as_json: bool) -> str:
+def shown(found: Opened, assistant: Assistant | None, names: Sequence[str], *, cost: bool, as_json: bool) -> str:
     """Tools as a person reads them, or as one JSON object.
 
     Args:
-        tools: of which.
+        found: the tools.
+        assistant: whose they are.
+        names: globs; of which tools, if not of all.
         cost: whether the characters are told that each of them takes in a prompt.
         as_json: for programs.
+
+    Raises:
+        AgentError: no tool has such a name.
     """
-    notations = [notation_named(name) for name in notation_names()] if cost else []
+    tools = chosen(found, names)
     specs = [tool.spec for tool in tools]
-    costs = {notation.name: _Cost.of(notation, specs) for notation in notations}
+    costs = costs_of(specs) if cost else {}
+    lost = {} if names else found.lost | found.left_out
+    later = not_in_force(assistant) if assistant and not names else []
     if as_json:
-        return json.dumps(_as_json(tools, costs), ensure_ascii=False, indent=2)
-    text = "\n\n".join(_described(tool) for tool in tools)
-    return f"{text}\n\n{_table(specs, costs)}" if costs else text
+        return json.dumps(_as_json(tools, found.idle, lost, later, costs), ensure_ascii=False, indent=2)
+    rules = assistant.policy.rules if assistant else ()
+    parts = [_described(tool, found.idle.get(tool.name), rules) for tool in tools]
+    if lost:
+        parts.append("\n".join(f"unavailable: {one_line(name)}: {one_line(why)}" for name, why in lost.items()))
+    if later:
+        parts.append(f"Checked, but not in force yet: {', '.join(later)}.")
+    return "\n\n".join([*parts, *([cost_table(specs, costs)] if costs else [])])
 
 
-@dataclass(frozen=True)
-class _Cost:
-    """Characters that a notation takes to declare tools."""
-
-    each: tuple[int, ...]
-    fixed: int
-    """What is said once, however many tools there are."""
-    total: int
-
-    @classmethod
-    def of(cls, notation: Notation, specs: Sequence[ToolSpec]) -> _Cost:
-        def length(*shown: ToolSpec) -> int:
-            return len(notation.declare(Toolset(shown)))
-
-        alone = length(_PROBE)
-        fixed = 2 * alone - length(_PROBE, _TWIN)
-        return cls(tuple(length(_PROBE, spec) - alone for spec in specs), fixed, length(*specs) if specs else 0)
+def chosen(found: Opened, names: Sequence[str]) -> list[Tool]:
+    """The tools that one of the globs means; all, if there are none."""
+    for name in names:
+        if not any(fnmatchcase(tool.name, name) for tool in found.tools):
+            why = next((why for lost, why in found.lost.items() if lost == name), None)
+            if why is not None:
+                raise AgentError(f"{name} is unavailable: {why}")
+            known = [tool.name for tool in found.tools]
+            near = did_you_mean(name, known)
+            raise AgentError(
+                f"There is no tool {name!r}.", hint=near.capitalize() or f"There are: {', '.join(known)}."
+            )
+    return [tool for tool in found.tools if not names or any(fnmatchcase(tool.name, name) for name in names)]
 
 
-def _described(tool: Tool) -> str:
-    """A tool in a few lines: how it is called, what it does, what it may do."""
+def _described(tool: Tool, unavailable: str | None, rules: Sequence[Rule]) -> str:
+    """A tool in a few lines: how it is called, what it does, what it may do, how it acts."""
     lines = [schemas.signature(tool.name, schemas.flat(tool.spec.parameters))]
     lines += [f"  {line.strip()}" for line in tool.spec.description.splitlines() if line.strip()]
+    lines += [f"    {name}: {about}" for name, about in _arguments(tool)]
     facts = [*_facts(tool)]
     ruling = tool.own_ruling()
     if ruling.verdict != "allow":
         facts.append(f"{'asks a person' if ruling.verdict == 'ask' else 'never runs'} ({ruling.reason})")
-    if facts:
-        lines.append(f"  {' · '.join(facts)}")
+    policy = [f"{rule.then} at {rule.place}" for rule in rules if rule.names(tool.name)]
+    if policy:
+        policy[0] = f"policy, before that: {policy[0]}"
+    for said in (facts, _who_decides(ruling), policy, _acting(tool), _around(tool)):
+        if said:
+            lines.append(f"  {' · '.join(said)}")
+    if unavailable:
+        lines.append(f"  unavailable: {one_line(unavailable)}")
     return plain("\n".join(lines))
 
 
+def _arguments(tool: Tool) -> Iterator[tuple[str, str]]:
+    """What is said of each argument."""
+    properties = tool.spec.parameters.get("properties") or {}
+    for name, schema in properties.items():
+        if isinstance(schema, Mapping) and schema.get("description"):
+            yield name, one_line(str(schema["description"]))
+
+
 def _facts(tool: Tool) -> Sequence[str]:
-    known = ("read_only", "idempotent", "destructive", "open_world", "return_direct", "sequential")
-    return [fact.replace("_", " ") for fact in known if getattr(tool, fact)]
+    known = ("read_only", "idempotent", "destructive", "open_world", "return_direct", "sequential", "pinned")
+    facts = [fact.replace("_", " ") for fact in known if getattr(tool, fact)]
+    return ["only reads", *facts] if tool.reads and not tool.read_only else facts
 
 
-def _table(specs: Sequence[ToolSpec], costs: dict[str, _Cost]) -> str:
-    """Characters by tool and notation, and what all of them take together."""
-    head = ["characters in a prompt", *costs]
-    rows = [
-        [plain(spec.name)[:40], *(str(cost.each[place]) for cost in costs.values())]
-        for place, spec in enumerate(specs)
-    ]
-    rows.append(["once, whatever the tools", *(str(cost.fixed) for cost in costs.values())])
-    rows.append(["all together", *(str(cost.total) for cost in costs.values())])
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    lines = [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in [head, *rows]
-    ]
-    return "\n".join(lines)
+def _who_decides(ruling: Ruling) -> list[str]:
+    said = []
+    if ruling.approvers is not None:
+        said.append(f"decided by {', '.join(ruling.approvers)}")
+    if ruling.four_eyes:
+        said.append("by somebody else than who asked")
+    return said if ruling.verdict == "ask" else []
 
 
-def _as_json(tools: Sequence[Tool], costs: dict[str, _Cost]) -> dict[str, JSON]:
-    listed = []
+def _acting(tool: Tool) -> list[str]:
+    """By what it acts, where it is declared, and what holds it."""
+    if tool.place is None:
+        return []
+    said = [tool.kind, tool.place]
+    if isinstance(tool.body, ShellBody):
+        said.append("in a sandbox" if tool.body.sandboxed else "runs without a sandbox")
+    elif tool.kind == "mcp":
+        said.append("its server runs without a sandbox")
+    return said
+
+
+def _around(tool: Tool) -> list[str]:
+    """What is done around its calls, where that is not what is usual."""
+
+    def said() -> Iterator[str]:
+        if tool.place is not None and tool.timeout != Tool.timeout:
+            yield f"{tool.timeout:g} s at most" if tool.timeout is not None else "no time limit"
+        if tool.retries and tool.repeatable:
+            yield f"{tool.retries} more {'try' if tool.retries == 1 else 'tries'}"
+        if tool.cache:
+            yield f"kept for {tool.cache:g} s"
+        if tool.concurrency:
+            yield f"{tool.concurrency} at once"
+        if tool.bind:
+            yield f"filled in: {', '.join(f'{name} = {field.source}' for name, field in tool.bind.items())}"
+
+    return [*said()]
+
+
+def _as_json(
+    tools: Sequence[Tool],
+    idle: Mapping[str, str],
+    lost: Mapping[str, str],
+    later: Sequence[str],
+    costs: Mapping[str, Cost],
+) -> dict[str, JSON]:
+    listed: list[JSON] = []
     for place, tool in enumerate(tools):
         ruling = tool.own_ruling()
         entry: dict[str, JSON] = {
@@ -101,11 +154,20 @@ def _as_json(tools: Sequence[Tool], costs: dict[str, _Cost]) -> dict[str, JSON]:
             "parameters": dict(tool.spec.parameters),
             "facts": list(_facts(tool)),
             "approval": {"verdict": ruling.verdict, "reason": ruling.reason},
+            "kind": tool.kind,
+            "place": tool.place,
+            "unavailable": idle.get(tool.name),
         }
+        if isinstance(tool.body, ShellBody):
+            entry["sandbox"] = tool.body.sandboxed
         if costs:
             entry["characters"] = {name: cost.each[place] for name, cost in costs.items()}
         listed.append(entry)
     answer: dict[str, JSON] = {"tools": listed}
+    if lost:
+        answer["unavailable"] = dict(lost)
+    if later:
+        answer["not_in_force"] = list(later)
     if costs:
         answer["characters"] = {name: {"once": cost.fixed, "total": cost.total} for name, cost in costs.items()}
     return answer

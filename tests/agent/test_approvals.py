@@ -6,7 +6,7 @@ import threading
 import pytest
 from langgraph.errors import NodeCancelledError
 
-from gemmagraph import Agent, Approve, Edit, Gemma, Limits, Reject, Respond, tool
+from gemmagraph import Agent, Approve, Edit, Gemma, Limits, Reject, Respond, shell_tool, tool
 from gemmagraph.backends.scripted import ScriptedBackend, Step
 from gemmagraph.errors import AgentError
 from gemmagraph.events import ApprovalAsked, ApprovalDecided, RunFinished, ToolStarted
@@ -110,7 +110,7 @@ def test_a_person_sees_what_will_run_why_and_for_whom(remove):
         "ann",
         "t",
     )
-    assert approval.request == 'remove(path="/tmp/a")'
+    assert approval.request == 'remove(path="/tmp/a", times=1)'
     assert approval.reason == "remove is marked destructive"
     assert approval.id == result.messages[1].tool_calls[0]["id"]
 
@@ -355,3 +355,33 @@ def test_question_and_decision_are_events(remove):
     assert [type(event) for event in told_of] == [ApprovalAsked, ApprovalDecided]
     assert told_of[1].decision == Reject("no")
     assert isinstance(events[-1], RunFinished)
+
+
+def test_a_person_sees_what_will_be_run_not_only_the_call():
+    seen = []
+    path = {"properties": {"path": {"type": "string"}}}
+    delete = shell_tool("delete", "Deletes a file.", path, argv=["true", "--", "{{ args.path }}"])
+
+    def approve(approval):
+        seen.append(approval.request)
+        return Reject("no")
+
+    scripted('FUNCTION_CALL: delete(path="my file")', "Fine.", tools=[delete], approve=approve).run("Delete it.")
+    assert [request.partition("true")[2] for request in seen] == [" -- 'my file'"]
+
+
+def test_what_has_become_something_else_since_it_was_approved_is_not_run(tmp_path, monkeypatch):
+    path = {"properties": {"path": {"type": "string"}}}
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    touch = shell_tool("make_file", "Makes a file.", path, argv=["touch", "--", "{{ args.path }}"])
+
+    def approve(approval):
+        monkeypatch.chdir(folders[1])  # the program would run there, and a person has seen another place
+        return Approve()
+
+    monkeypatch.chdir(folders[0])
+    result = scripted('FUNCTION_CALL: make_file(path="x")', "Fine.", tools=[touch], approve=approve).run("Make it.")
+    assert told(result) == ["Not run: what it would do has changed since a person approved it."]
+    assert not any((folder / "x").exists() for folder in folders)

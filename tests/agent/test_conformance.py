@@ -4,7 +4,8 @@ import asyncio
 import doctest
 import subprocess
 import sys
-from contextlib import aclosing
+import threading
+from contextlib import aclosing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -274,6 +275,21 @@ def test_a_broken_promise_is_found(fault):
     test(Words("gemma3:4b"), **case)
     with pytest.raises((AssertionError, pytest.fail.Exception, BackendError, RuntimeError, TimeoutError, ValueError)):
         test(Wrong(fault), **case)
+
+
+@pytest.mark.parametrize("found", [False, True], ids=["a moment", "long"])
+def test_a_thread_may_take_a_moment_to_end(found):
+    over = threading.Event()
+
+    class Slow(Words):
+        async def close(self):
+            threading.Thread(target=over.wait, args=(30 if found else 0.1,)).start()
+
+    try:
+        with pytest.raises(AssertionError, match="still running") if found else nullcontext():
+            getattr(Impatient(), FAULTS["a task is left"])(Slow("gemma3:4b"))
+    finally:
+        over.set()
 
 
 def test_it_is_said_what_to_do_where_pytest_is_missing():

@@ -12,6 +12,7 @@ import pytest
 
 from gemmagraph import errors
 from gemmagraph.backends.again import Again
+from gemmagraph.backends.coming import AHEAD
 from gemmagraph.backends.failures import KINDS, translated
 from gemmagraph.backends.http import Bounds, Http, Waiting
 
@@ -239,6 +240,59 @@ def test_a_reply_that_nobody_reads_on_leaves_nothing_behind(swept):
                 break
 
     asyncio.run(reading())
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [([5], errors.BackendUnavailable), ([HEAD, b"one\n", 5], errors.TruncatedReply)],
+    ids=["unanswered", "begun"],
+)
+def test_closing_ends_a_reply_for_good(said, error):
+    async def reading():
+        async with serving(said) as http, aclosing(http.lines("/", b"{}")) as items:
+            http.bounds = Bounds(pause=0.01, total=10, notice=0.05)
+            await anext(items)
+            await http.close()
+            with pytest.raises(error):
+                await asyncio.wait_for(anext(items), 3)
+            assert len(http.asked) == 1
+
+    asyncio.run(reading())
+
+
+def test_closing_ends_a_reply_of_which_more_has_come_than_is_read_ahead():
+    line = b"x" * 999 + b"\n"
+
+    async def rest(items):
+        return [item async for item in items]
+
+    async def reading():
+        lines = [HEAD, line * (AHEAD // 500), 5]
+        async with serving(lines) as http, aclosing(http.lines("/", b"{}")) as items:
+            await anext(items)
+            await asyncio.sleep(0.2)  # it reads as much as it will
+            await http.close()
+            with pytest.raises(errors.TruncatedReply):
+                await asyncio.wait_for(rest(items), 3)
+
+    asyncio.run(reading())
+
+
+def test_event_loops_of_others_will_do():
+    uvloop = pytest.importorskip("uvloop")
+
+    async def reading():
+        async with serving([HEAD, b"one\n"]) as http:
+            return await read(http)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(reading()) == [b"one\n"]
+
+
+@pytest.mark.parametrize("status", [b"304 Not Modified", b"300 Multiple Choices"])
+def test_a_redirect_to_nowhere_is_refused(status):
+    with pytest.raises(errors.ServerError, match=r"^refused with 30\d: "):
+        run([[b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n"]])
 
 
 def test_an_address_that_is_none_is_an_error_that_says_so():

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -218,6 +219,27 @@ def test_the_place_of_an_event_loop_that_is_gone_is_free():
     asyncio.run(hold())
     assert queue.full
     assert asyncio.run(take())
+
+
+def test_who_waits_behind_an_event_loop_that_goes_gets_its_place():
+    queue = Queue(1)
+    gone, got = asyncio.new_event_loop(), threading.Event()
+
+    async def hold():
+        await queue.place("The server").__aenter__()
+
+    async def wait():
+        async with queue.place("The server"):
+            got.set()
+
+    gone.run_until_complete(hold())
+    waiting = threading.Thread(target=asyncio.run, args=(wait(),), daemon=True)
+    waiting.start()
+    while not queue.waiting:
+        time.sleep(0.01)
+    gone.close()
+    assert got.wait(10)
+    waiting.join(10)
 
 
 def test_a_server_has_one_queue_for_all():

@@ -408,6 +408,18 @@ def test_an_address_comes_from_a_secret_and_is_shown_by_its_name(
     assert half.shown == "postgresql://bot:***@db/orders"
 
 
+def test_the_file_of_an_address_may_come_from_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a b%20c.db"
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("CREATE TABLE t AS SELECT 7 AS n")
+    monkeypatch.setenv("THE_FILE", str(file))
+    connection = SqlConnection(
+        "sqlite:///{{ secrets.file }}", secrets=Secrets({"file": Secret("file", env="THE_FILE")})
+    )
+    assert connection.unavailable() is None
+    assert asked(connection, "SELECT n FROM t") == [[{"n": 7}]]
+
+
 def test_a_password_in_a_secret_may_hold_any_character(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     password = "a@b:c/d e%20?#[x]"
     server.rows(f"CREATE ROLE odd LOGIN PASSWORD '{password}'")

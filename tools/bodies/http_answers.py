@@ -14,6 +14,7 @@ from typing import Final
 
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools.errors import BodyError, ToolError
+from gemmagraph.tools.secrets import mask
 
 _SHOWN: Final = 300
 """Characters of a refusal that the model is shown."""
@@ -73,7 +74,7 @@ def refusal(answer: Answer, host: str, *, reads: bool) -> BodyError:
     """The failure that an answer with an unexpected status is."""
     value = value_of(answer, "GET") if answer.content else ""
     text = value if isinstance(value, str) else answer.content.decode("utf-8", "replace")
-    said = " ".join(_said(value).split())
+    said = " ".join(mask(_said(value)).split())
     said = said if len(said) <= _SHOWN else said[: _SHOWN - 1] + "…"
     response = {"status": answer.status, "json": None if isinstance(value, str) else value, "text": text}
     return BodyError(

@@ -17,7 +17,7 @@ from gemmagraph.tools.declared.units import size
 from gemmagraph.tools.errors import Fault, ToolError, refuse
 from gemmagraph.tools.fields import Absent, Field, Scope, field_or_fault
 from gemmagraph.tools.guards.hosts import Hosts, Origin, split_base
-from gemmagraph.tools.secrets import Secrets, replacement
+from gemmagraph.tools.secrets import Secrets, mask, replacement
 
 if TYPE_CHECKING:
     import ssl
@@ -159,7 +159,7 @@ class HttpConnection:
         encoded = [(name.encode(), value.encode()) for name, value in headers.values()]
         asked = httpx.Request(sending.method, f"{origin}{target}", headers=encoded, content=sending.content)
         if asked.url.raw_path != target.encode():  # httpx tidies up
-            raise ToolError(f"{target[:200]!r} would be sent as {asked.url.raw_path.decode()[:200]!r}.")
+            raise ToolError(f"{mask(target)[:200]!r} would be sent as {mask(asked.url.raw_path.decode())[:200]!r}.")
         try:
             response = await self._transport(base).handle_async_request(asked)
             try:

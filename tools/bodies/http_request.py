@@ -22,7 +22,7 @@ from gemmagraph.tools.bodies.http_connection import (
 from gemmagraph.tools.errors import Fault, ToolError
 from gemmagraph.tools.fields import Absent, Field, Path, Scope, Tree, as_text, compile_tree, field_or_fault
 from gemmagraph.tools.guards.targets import climbs, segment
-from gemmagraph.tools.secrets import Secrets, replacement
+from gemmagraph.tools.secrets import Secrets, mask, replacement
 
 ROOTS: Final = frozenset({"args", "bind", "context", "secrets"})
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -58,7 +58,7 @@ class Shape:
         """
         path = "".join(_segments(self.path, scope))
         if climbs(path):
-            raise ToolError(f"{path[:200]!r} is no path to ask: it has a step '.' or '..'.")
+            raise ToolError(f"{mask(path)[:200]!r} is no path to ask: it has a step '.' or '..'.")
         query = "&".join(f"{_quoted(name, name)}={_quoted(text, name)}" for name, text in pairs(self.query, scope))
         headers = dict(self._said(scope))
         content = b""
@@ -111,7 +111,7 @@ class Shape:
         try:
             return text.encode(), media
         except UnicodeEncodeError:
-            raise ToolError(f"What is to be sent has half a character in it: {text[:80]!r}.") from None
+            raise ToolError(f"What is to be sent has half a character in it: {mask(text)[:80]!r}.") from None
 
 
 def compile_shape(

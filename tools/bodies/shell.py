@@ -25,7 +25,7 @@ from gemmagraph.tools.errors import BodyError, Fault, ToolDefinitionError, ToolE
 from gemmagraph.tools.fields import ABSENT, Absent, Field, Scope, as_text, field_or_fault
 from gemmagraph.tools.guards.processes import Finished, ProcessLimits, find_program, run_process, unsupported
 from gemmagraph.tools.guards.sandbox import Sandbox
-from gemmagraph.tools.secrets import Secrets, Shown
+from gemmagraph.tools.secrets import Secrets, Shown, mask
 
 MAX_ARGV: Final = 128 * 1024 - 1
 """Bytes of all arguments together. The system allows one of them as many."""
@@ -305,7 +305,7 @@ def _failure(name: str, finished: Finished) -> BodyError:
         what, kinds = f"{name} was ended by {_signal(-finished.code)}", (f"signal_{-finished.code}", "signal")
     else:
         what, kinds = f"{name} ended with exit code {finished.code}", (f"exit_{finished.code}", "exit")
-    said = (finished.stderr.strip() or finished.stdout.strip())[-MAX_SAID:]
+    said = mask(finished.stderr.strip() or finished.stdout.strip())[-MAX_SAID:]
     return BodyError(
         f"{what}: {said}" if said else f"{what}.",
         kinds=kinds,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,12 @@ from gemmagraph.tools.declared.document import Document, with_defaults
 from gemmagraph.tools.declared.nodes import KeyPath
 from gemmagraph.tools.declared.problems import FileErrors, Problem
 from gemmagraph.tools.declaring import bound_fields, declared_tool, error_fields
-from gemmagraph.tools.errors import Fault, ToolDefinitionError
+from gemmagraph.tools.errors import Fault, ToolDefinitionError, refuse
 from gemmagraph.tools.facts import normal
 from gemmagraph.tools.files import load_object
 from gemmagraph.tools.hints import closed
 from gemmagraph.tools.secrets import Secret, Secrets
+from gemmagraph.tools.signature import fit_function
 from gemmagraph.tools.sources import to_tool
 from gemmagraph.tools.tool import Tool
 
@@ -83,7 +84,7 @@ class Maker:
         try:
             return make()
         except ToolDefinitionError as exc:
-            self.problems += self.document.faults(path, exc.faults or [Fault((), exc.message, exc.hint)])
+            self.problems += self.document.faults(path, _faults_of(exc))
             return None
 
     def _table(self, section: str) -> list[tuple[str, Any]]:
@@ -113,7 +114,8 @@ class Maker:
         kind = next(key for key in ("python", "http", "shell", "sql") if key in said)
         if kind == "python":
             folder = self.document.folder(path)
-            return Entry(said["name"], kind, place, lambda: self._python(said, folder, place))
+            around = self.guarded(path, lambda: _around(said, {}))
+            return Entry(said["name"], kind, place, lambda: _python(said, around or {}, folder, place))
         tool = self.guarded(path, lambda: self._declared(said, kind, place))
         reason = tool.body.unavailable() if tool is not None and tool.body is not None else None
         return Entry(said["name"], kind, place, lambda: self._there(tool), tool, reason)
@@ -127,14 +129,12 @@ class Maker:
         faults: list[Fault] = []
         parameters = said.get("parameters") or {}
         body = _without_faults(faults, lambda: self._body(kind, said, parameters))
-        bound_fields(said.get("bind") or {}, parameters, faults)
-        error_fields(said.get("errors") or {}, faults)
         spec = _without_faults(faults, lambda: closed(dict(parameters), said["name"]))
-        facts = _without_faults(faults, lambda: facts_of(said))
-        if body is None or spec is None or facts is None or faults:
-            raise ToolDefinitionError(f"The tool {said['name']}", faults=faults)
-        extra = {key: said[key] for key in ("bind", "errors", "examples") if key in said}
-        made = declared_tool(said["name"], said["description"], parameters, body, **extra, **facts)
+        around = _without_faults(faults, lambda: _around(said, parameters))
+        if body is None or spec is None or around is None:
+            raise ToolDefinitionError("", faults=faults)
+        around |= {key: said[key] for key in ("bind", "errors", "examples") if key in said}
+        made = declared_tool(said["name"], said["description"], parameters, body, **around)
         return replace(made, place=place)
 
     def _body(self, kind: str, said: Mapping[str, Any], parameters: Mapping[str, Any]) -> Body:
@@ -155,30 +155,42 @@ class Maker:
 
         return HttpBody(self.connections.get(connection), **keys, secrets=self.secrets)
 
-    def _python(self, said: Mapping[str, Any], folder: Path, place: str) -> Tool:
-        """A Python function, with what the file says of it.
 
-        Raises:
-            ToolDefinitionError: it cannot be imported, or does not take what the file says.
-        """
-        made = to_tool(load_object(said["python"], folder))
-        faults: list[Fault] = []
-        bind = bound_fields(said.get("bind") or {}, {}, faults)
-        errors = error_fields(said.get("errors") or {}, faults)
-        spec = ToolSpec(
-            said["name"],
-            said.get("description") or made.description,
-            _parameters(said, made, bind),
-            tuple(said.get("examples") or made.examples),
-        )
-        return replace(
-            made,
-            spec=spec,
-            bind={**made.bind, **bind},
-            errors={**made.errors, **errors},
-            place=place,
-            **facts_of(said),
-        )
+def _python(said: Mapping[str, Any], around: Mapping[str, Any], folder: Path, place: str) -> Tool:
+    """A Python function, with what the file says of it.
+
+    Raises:
+        ToolDefinitionError: it cannot be imported, or does not take what the file says.
+    """
+    made = to_tool(load_object(said["python"], folder))
+    parameters = _parameters(said, made, around["bind"])
+    defaults = made.plan.defaults
+    if "parameters" in said:
+        taken = {**dict.fromkeys(around["bind"]), **parameters["properties"]}
+        needed = [*parameters.get("required", ()), *around["bind"]]
+        defaults = fit_function(made.function, {"properties": taken, "required": needed}).defaults
+    spec = ToolSpec(
+        said["name"],
+        said.get("description") or made.description,
+        parameters,
+        tuple(said.get("examples") or made.examples),
+    )
+    changes = {**around, "bind": {**made.bind, **around["bind"]}, "errors": {**made.errors, **around["errors"]}}
+    return replace(made, spec=spec, plan=replace(made.plan, defaults=defaults), place=place, **changes)
+
+
+def _around(said: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said around the calls of a tool, as a `Tool` has it.
+
+    Raises:
+        ToolDefinitionError: something in it is wrong; it holds all that is.
+    """
+    faults: list[Fault] = []
+    bind = bound_fields(said.get("bind") or {}, parameters, faults)
+    errors = error_fields(said.get("errors") or {}, faults)
+    facts = _without_faults(faults, lambda: facts_of(said)) or {}
+    refuse(f"The tool {said['name']}", faults)
+    return {**facts, "bind": bind, "errors": errors}
 
 
 def facts_of(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,10 +201,20 @@ def facts_of(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(said: Mapping[str, Any], made: Tool, bind: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of a function's arguments: that of the file, else the function's own without what is bound."""
+    """The schema of a function's arguments: that of the file, else the function's own without what is bound.
+
+    Raises:
+        ToolDefinitionError: the function does not take what is bound.
+    """
     if "parameters" in said:
         return closed(dict(said["parameters"]), said["name"])
     own = dict(made.spec.parameters)
+    if unknown := [name for name in bind if name not in own["properties"]]:
+        there = ", ".join(own["properties"]) or "none"
+        raise ToolDefinitionError(
+            f"{said['python']} has no parameter {unknown[0]!r}, which bind fills in.",
+            hint=f"Its parameters: {there}.",
+        )
     own["properties"] = {name: schema for name, schema in own["properties"].items() if name not in bind}
     if "required" in own:
         own["required"] = [name for name in own["required"] if name not in bind]
@@ -203,5 +225,10 @@ def _without_faults(faults: list[Fault], make: Callable[[], T]) -> T | None:
     try:
         return make()
     except ToolDefinitionError as exc:
-        faults += exc.faults or ([Fault((), exc.message, exc.hint)] if exc.message else [])
+        faults += _faults_of(exc)
         return None
+
+
+def _faults_of(error: ToolDefinitionError) -> Sequence[Fault]:
+    """None where it says nothing: what is wrong is said elsewhere."""
+    return error.faults or ([Fault((), error.message, error.hint)] if error.message else [])

@@ -56,6 +56,7 @@ LIMITS: Final = Keys(
             ),
             "Calls with the same name, arguments and result.",
         ),
+        "tools": Key(whole(1), "Tools that the model is shown at once; of more, those that fit what was said."),
         "parallel": Key(whole(1), "Calls of one turn that run at once."),
         "per_user": Key(
             Keys(

@@ -33,7 +33,10 @@ PEOPLE: Final = Listing(
     right="a list of users and groups",
 )
 CHANNEL: Final = Text(pattern=r"^[a-z][a-z0-9_-]*:\S+$", right="a channel: slack:T1/C0AA")
-URL: Final = Text(pattern=r"^(https?://[^\s]+|\{\{[\s\S]*)$", right="a URL that begins with http:// or https://")
+URL: Final = Text(
+    pattern=r"^(https?://[^\s]+|(https?://[^\s]*)?\{\{[\s\S]*)$", right="a URL that begins with http:// or https://"
+)
+"""Placeholders are looked at where it is used."""
 VERDICT: Final = Choice("allow", "ask", "deny")
 METHOD: Final = Choice("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 PIN: Final = Text(pattern=r"^sha256:[0-9a-f]{64}$", right="sha256: and 64 hexadecimal digits")

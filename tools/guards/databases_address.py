@@ -63,7 +63,8 @@ class Address:
             SecretMissing: a secret has no value.
             ToolDefinitionError: what the secrets hold is no address.
         """
-        dsn = self._dsn.text({"secrets": self._secrets}, str if self._dsn.lone else _quoted) or ""
+        as_it_is = self._dsn.lone or self._dsn.prefix.startswith("sqlite:")  # a file's path is not quoted
+        dsn = self._dsn.text({"secrets": self._secrets}, str if as_it_is else _quoted) or ""
         scheme = _SCHEME.match(dsn)
         if scheme is None or (scheme[1] == "sqlite" and not _file(dsn)):
             raise ToolDefinitionError(f"{self.shown} is no address of a database that is known here.", hint=_FORMS)

@@ -98,7 +98,7 @@ async def run_process(
     Raises:
         ToolError: it could not be started.
     """
-    order = _order(argv, env or {}, cwd, limits)
+    order = order_for(argv, env or {}, cwd, limits)
     if sandbox is not None:
         if refusal := await in_thread(sandbox.refusal):
             raise ToolError(f"{_name(argv)} was not started: {refusal}.")
@@ -106,9 +106,9 @@ async def run_process(
     with ExitStack() as stack:
         outputs = tuple(_Output(limits, stack) for _ in range(2))
         source = _Input(stdin.encode() if isinstance(stdin, str) else stdin, stack)
-        channel = stack.enter_context(await _connected())
-        await _send(channel, order, [source.theirs, *(output.theirs for output in outputs)])
-        said = await _last_words(channel)
+        channel = stack.enter_context(await connected())
+        await send(channel, order, [source.theirs, *(output.theirs for output in outputs)])
+        said = await last_words(channel)
         for output in outputs:
             output.take_rest()
     if said is None:
@@ -133,7 +133,7 @@ def unsupported() -> str | None:
     return None if os.name == "posix" else "commands cannot be run within limits on Windows"
 
 
-def _order(
+def order_for(
     argv: Sequence[str], env: Mapping[str, str], cwd: str | os.PathLike[str] | None, limits: ProcessLimits
 ) -> dict[str, Any]:
     """What the launcher is told."""
@@ -166,14 +166,14 @@ def _name(argv: Sequence[str]) -> str:
     return os.path.basename(argv[0]) if argv else "The command"
 
 
-async def _send(channel: socket.socket, order: Mapping[str, Any], fds: Sequence[int]) -> None:
+async def send(channel: socket.socket, order: Mapping[str, Any], fds: Sequence[int]) -> None:
     body = json.dumps(order).encode()
     with suppress(BrokenPipeError, ConnectionResetError):  # then there are no last words either
         socket.send_fds(channel, [len(body).to_bytes(4, "big")], fds)
         await asyncio.get_running_loop().sock_sendall(channel, body)
 
 
-async def _last_words(channel: socket.socket) -> dict[str, Any] | None:
+async def last_words(channel: socket.socket) -> dict[str, Any] | None:
     """What the supervisor says at the end; None if it ended without a word."""
     try:
         return await _first_line(channel)
@@ -343,7 +343,7 @@ class _Door:
             self.open = None
 
 
-async def _connected() -> socket.socket:
+async def connected() -> socket.socket:
     """A channel to a supervisor of its own, which is there."""
     for _ in range(3):
         door = _door.open

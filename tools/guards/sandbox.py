@@ -1,9 +1,9 @@
 """A sandbox around one command, made by bubblewrap: what it cannot reach, it cannot touch.
 
 The file system is read-only but for the folders in `write`; `/tmp`, `/var/tmp`, `/run` and `/dev/shm` are empty and
-its own, so that the sockets of services are out of reach too; it sees no process but its own and, unless asked for,
-no network, not even this machine's. It does see every file elsewhere that the user can read. What asks about this
-machine (`ps`, `systemctl`, `docker`) is answered about the sandbox.
+its own, so that the sockets of services there are out of reach too; it sees no process but its own and, unless asked
+for, no network, not even this machine's. It does see every file elsewhere that the user can read, and a socket there
+still answers. What asks about this machine (`ps`, `systemctl`, `docker`) is answered about the sandbox.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from gemmagraph.tools.guards.addresses import Address
 from gemmagraph.tools.guards.answers import ACCEPTED, as_httpx, bounded
 from gemmagraph.tools.guards.hosts import Hosts, Origin, literal_address, origin_of, split_base
 from gemmagraph.tools.guards.targets import Prefix
+from gemmagraph.tools.secrets import mask_logs
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a name and a port."""
@@ -43,6 +44,9 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OF_A_BODY = frozenset({b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"})
 _HARMLESS = frozenset({b"accept", b"accept-language", b"user-agent", b"range", *_OF_A_BODY})
 """The headers that go to other origins too. Any other may hold a key."""
+
+# They write addresses with their queries, and the headers of answers.
+mask_logs("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,119 @@
+"""`gemmagraph check`: what the policy says of one call, and why."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from typing import Any, Final
+
+import click
+
+from gemmagraph.assistant import Assistant
+from gemmagraph.cli.terminal import one_line, plain
+from gemmagraph.errors import AgentError, ToolDefinitionError
+from gemmagraph.prompts.arguments import write_plainly
+from gemmagraph.prompts.messages import JSON
+from gemmagraph.tools import Tool, ToolContext, run_sync
+from gemmagraph.tools.declared.problems import did_you_mean
+from gemmagraph.tools.ruling import Ruling
+
+CODES: Final = {"allow": 0, "ask": 3, "deny": 4}
+"""Exit codes; 1 and 2 are errors, as everywhere."""
+
+
+def checked(
+    assistant: Assistant, name: str, written: Sequence[str], asker: ToolContext, *, as_json: bool
+) -> tuple[str, int]:
+    """What is decided, with the reasons, and the exit code.
+
+    Args:
+        name: the tool.
+        written: its arguments, each `key=text` or `key:=JSON`.
+        asker: who calls, and where.
+
+    Raises:
+        AgentError: there is no such tool.
+        InvalidArguments: the arguments do not fit it.
+    """
+    tool = _tool(assistant, name)
+    arguments = tool.filled(tool.check(_arguments(written)))
+    ruling = assistant.policy.explain(tool, arguments, asker)
+    groups = [group for group, users in assistant.policy.groups.items() if asker.user in users]
+    code = CODES[ruling.verdict]
+    if as_json:
+        return json.dumps(_as_json(tool, arguments, asker, groups, ruling), ensure_ascii=False, indent=2), code
+    return plain("\n".join(_lines(tool, arguments, asker, groups, ruling))), code
+
+
+def _tool(assistant: Assistant, name: str) -> Tool:
+    """The tool of this name; others are left alone, unless it is from an import."""
+    with redirect_stdout(sys.stderr):  # what a file prints while it loads is not our output
+        for entry in assistant.entries:
+            if entry.name == name:
+                try:
+                    return entry.tool or entry.make()
+                except ToolDefinitionError as exc:
+                    raise AgentError(f"{name} is unavailable: {exc.message}", hint=exc.hint) from exc
+        tools = {tool.name: tool for tool in run_sync(assistant.open())} if assistant.imports else {}
+    if name in tools:
+        return tools[name]
+    known = [*(entry.name for entry in assistant.entries), *tools]
+    lost = [f"{one.name} cannot be opened" for one in assistant.imports if one.name in assistant.unavailable]
+    near = did_you_mean(name, known).replace("did", "Did", 1) or f"There are: {', '.join(known)}."
+    raise AgentError(f"There is no tool {name!r}{''.join(f', and {one}' for one in lost)}.", hint=near)
+
+
+def _arguments(written: Sequence[str]) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    for one in written:
+        key, equals, value = one.partition("=")
+        if not key.removesuffix(":") or not equals:
+            raise click.UsageError(f"{one!r} is not key=value. A value that is no text is written key:=JSON.")
+        if not key.endswith(":"):
+            arguments[key] = value
+            continue
+        try:
+            arguments[key[:-1]] = json.loads(value)
+        except (ValueError, RecursionError) as exc:
+            raise click.UsageError(f"What stands behind {key}= is no JSON: {exc}.") from exc
+    return arguments
+
+
+def _lines(
+    tool: Tool, arguments: Mapping[str, JSON], asker: ToolContext, groups: Sequence[str], ruling: Ruling
+) -> list[str]:
+    who = f"{asker.user} (in {', '.join(groups)})" if groups else asker.user or "nobody known"
+    lines = [one_line(write_plainly(tool.name, arguments))]
+    lines.append(f"  by {who}, in {asker.channel or 'no channel'}")
+    lines.append(f"{ruling.verdict}: {one_line(ruling.reason)}")
+    if ruling.place and ruling.place not in ruling.reason:
+        lines.append(f"  declared at {ruling.place}")
+    if ruling.verdict == "ask":
+        deciders = ", ".join(ruling.approvers) if ruling.approvers is not None else "whoever asked"
+        four_eyes = ", somebody else than who asked" if ruling.four_eyes else ""
+        lines.append(f"  decided by {deciders}{four_eyes}, within {ruling.expires / 60:g} min")
+    if ruling.passed:
+        lines.append("passed over:")
+        lines += [f"  {rule.place}: {one_line(rule.why)}" for rule in ruling.passed]
+    return lines
+
+
+def _as_json(
+    tool: Tool, arguments: Mapping[str, JSON], asker: ToolContext, groups: Sequence[str], ruling: Ruling
+) -> dict[str, JSON]:
+    return {
+        "tool": tool.name,
+        "arguments": dict(arguments),
+        "user": asker.user,
+        "groups": list(groups),
+        "channel": asker.channel,
+        "verdict": ruling.verdict,
+        "reason": ruling.reason,
+        "place": ruling.place,
+        "approvers": None if ruling.approvers is None else list(ruling.approvers),
+        "four_eyes": ruling.four_eyes,
+        "expires": ruling.expires,
+        "passed": [{"place": rule.place, "why": rule.why} for rule in ruling.passed],
+    }

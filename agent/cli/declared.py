@@ -1,0 +1,89 @@
+"""`gemmagraph init`, `gemmagraph schema` and `gemmagraph check`: the file that an assistant is."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from gemmagraph.cli.options import debug_option, file_option, json_option
+
+
+@click.command()
+@click.argument("folder", default=".")
+@debug_option
+def init(folder: str) -> None:
+    """Begin: write assistant.yaml and ops.py into FOLDER.
+
+    The assistant answers questions about this machine, with tools that work on it. Nothing is overwritten.
+    """
+    from gemmagraph.cli.starting import started
+
+    sys.stdout.write(f"{started(folder)}\n")
+
+
+@click.command()
+@click.option("--tools", "of_tools", is_flag=True, help="Of a file of tools, which others include.")
+@click.option("-o", "--output", metavar="FILE", help="Write it there instead of printing it.")
+@debug_option
+def schema(of_tools: bool, output: str | None) -> None:
+    """Print the JSON Schema of assistant.yaml.
+
+    Editors complete and check by it. Written with -o assistant.schema.json, most find it by a first line of:
+
+    # yaml-language-server: $schema=./assistant.schema.json
+    """
+    import json
+
+    from gemmagraph.tools.declared.format import assistant_schema, tools_schema
+
+    text = json.dumps(tools_schema() if of_tools else assistant_schema(), ensure_ascii=False, indent=2) + "\n"
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        with click.open_file(output, "w", encoding="utf-8") as written:
+            written.write(text)
+
+
+def _known(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value and ":" not in value:
+        example = "local:ann or slack:T1/U024" if param.name == "user" else "slack:T1/C0AA"
+        raise click.BadParameter(f"{value!r} names no service. Write it as policies do: {example}.", ctx, param)
+    return value
+
+
+@click.command()
+@click.argument("tool")
+@click.argument("arguments", nargs=-1, metavar="[key=text|key:=JSON]…")
+@click.option("--as", "user", callback=_known, metavar="USER", help="Who calls; unless said, you. '' is nobody.")
+@click.option("--in", "channel", callback=_known, metavar="CHANNEL", help="Where; unless said, in no channel.")
+@file_option
+@json_option
+@debug_option
+@click.pass_context
+def check(
+    ctx: click.Context,
+    /,
+    tool: str,
+    arguments: tuple[str, ...],
+    user: str | None,
+    channel: str | None,
+    file: str | None,
+    as_json: bool,
+) -> None:
+    """Say whether a call may run, and which rule decides.
+
+    Nothing is called. Each rule that does not decide is told with the reason. Texts are turned into what the tool
+    declares.
+
+    Ends with 0 if the call may run, 3 if a person is asked, 4 if it is refused.
+    """
+    from gemmagraph.assistant import load_assistant
+    from gemmagraph.cli.assistants import local_user, needed_file
+    from gemmagraph.cli.checking import checked
+    from gemmagraph.tools import ToolContext
+
+    asker = ToolContext(local_user() if user is None else user or None, channel=channel or None)
+    text, code = checked(load_assistant(needed_file(file)), tool, arguments, asker, as_json=as_json)
+    sys.stdout.write(f"{text}\n")
+    ctx.exit(code)
