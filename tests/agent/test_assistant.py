@@ -109,12 +109,13 @@ def test_a_fallback_answers_where_the_model_does_not(write: Write, ollama: Any, 
     monkeypatch.setenv("OLLAMA_HOST", ollama.url)
     ollama.plays("Hello.")
     model = "{name: 'openai:gemma3:4b', base_url: 'http://127.0.0.1:1/v1', fallback: ['ollama:gemma3:4b']}"
-    with Agent.from_file(write(f"model: {model}")) as agent:
+    agent = Agent.from_file(write(f"model: {model}"))
 
-        async def events() -> list[Any]:
+    async def events() -> list[Any]:
+        async with agent:
             return [event async for event in agent.stream("Hi.")]
 
-        seen = asyncio.run(asyncio.wait_for(events(), 20))
+    seen = asyncio.run(asyncio.wait_for(events(), 20))
     assert any(isinstance(event, Rerouted) for event in seen)
     assert isinstance(seen[-1], RunFinished)
     assert seen[-1].result.text == "Hello."
@@ -426,4 +427,5 @@ def test_what_the_tools_share_ends_with_the_agent(write: Write) -> None:
             assert server.connections == 1
         assert run_sync(agent.tools["look"].run({})).status == "ok"
         assert (server.targets, server.connections) == (["/a"] * 3, 2)
+        agent.close()
     run_sync(load_assistant(file).close())  # nothing was opened

@@ -95,7 +95,7 @@ def test_nothing_is_lost_whatever_is_written(pieces: list[str]) -> None:
 def test_sqlite_finds_the_same_binds(pieces: list[str]) -> None:
     """It is asked which it misses; what is no statement it does not say."""
     read = read_statement(f"SELECT {''.join(pieces)}")
-    if read.faults:
+    if read.faults or "::" in read.source:  # SQLite has no such cast, and takes it for a part of a name
         return
     with closing(sqlite3.connect(":memory:")) as connection:
         told = ""
