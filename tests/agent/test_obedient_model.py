@@ -176,6 +176,7 @@ def test_without_a_policy_it_would_have_done_it(make, served, tmp_path) -> None:
     assert toolset.effects() > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("each", HOSTILE, ids=[each["id"] for each in HOSTILE])
 def test_each_hostile_result_is_obeyed_where_nothing_stands_in_the_way(each, served, tmp_path) -> None:
     toolset, _ = run(destructive, [each["text"]], served, tmp_path / "one", free=True)
