@@ -44,7 +44,7 @@ def to_ask(run: Run, message: AIMessage) -> list[tuple[WrittenCall, Ruling]]:
         tool = run.kit.tools.get(call["name"])
         if tool is None:
             continue
-        ruling = tool.ruling(call["args"], run.context())
+        ruling = tool.ruling(call["args"], run.asker)
         same = _key(call["name"], call["args"]) if several else ""
         if same in made:
             if tool.reads:
@@ -136,7 +136,7 @@ async def _perform_one(
     tool = run.kit.tools.get(call.name)
     if tool is None:
         return _refused(run, call, f"There is no tool {call.name!r} here.")
-    ruling = tool.ruling(call.arguments, run.context(call.id))
+    ruling = tool.ruling(call.arguments, run.asker)
     if ruling.verdict == "deny":
         return _refused(run, call, f"Not run: {ruling.reason}.")
     if asked is None and ruling.verdict == "ask":
@@ -173,7 +173,7 @@ def _settled(
                 changed = ToolCall(call.id, call.name, tool.check(arguments))
             except InvalidArguments as problem:
                 return _refused(run, call, f"Not run: the arguments were changed by a person. {problem.message}")
-            ruling = tool.ruling(changed.arguments, run.context(call.id))
+            ruling = tool.ruling(changed.arguments, run.asker)
             if ruling.verdict == "deny":
                 why = f"Not run: the arguments were changed by a person, and {ruling.reason}."
                 return _refused(run, call, why)

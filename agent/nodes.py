@@ -37,7 +37,7 @@ from gemmagraph.output import ANSWER
 from gemmagraph.prompts.messages import Reply
 from gemmagraph.run import Kit, Run
 from gemmagraph.state import State
-from gemmagraph.tools.secrets import Masker, hide_secrets, mask, mask_all
+from gemmagraph.tools.secrets import Masker, hide_secrets, known_forms, mask, mask_all
 
 Next = Command[Literal["model", "approval", "tools", "__end__"]]
 
@@ -136,6 +136,10 @@ class _Shown:
 
     def of(self, event: ModelEvent | Reply) -> Iterator[Event]:
         """The event without secrets; what was held back goes in front of what it belongs to."""
+        if not known_forms():
+            if not isinstance(event, Reply):
+                yield event
+            return
         if isinstance(event, TextDelta | ThoughtDelta | ArgumentsDelta):
             text = self._pieces[type(event)].feed(event.text)
             if text:

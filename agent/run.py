@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gemmagraph.approvals import Approver
@@ -132,7 +132,8 @@ class Run:
 
     def context(self, call: str | None = None) -> ToolContext:
         """What a tool may know of this run. The same call has the same `idempotency_key`, its id."""
-        return self.asker if call is None else replace(self.asker, idempotency_key=call)
+        asker = self.asker
+        return asker if call is None else ToolContext(asker.user, asker.thread, asker.channel, call, asker.values)
 
     @property
     def thread(self) -> str | None:
