@@ -21,8 +21,10 @@ import importlib, pathlib, pkgutil, sys
 import gemmagraph
 
 for found in pkgutil.walk_packages(gemmagraph.__path__, "gemmagraph."):
-    # The first is a program, the next are for pytest, the last is for an extra.
-    if not found.name.endswith(("__main__", "pytest_plugin", "conformance", "asking", "gemini_client")):
+    # The first is a program, the next are for pytest, the others are for extras.
+    ours = ("__main__", "pytest_plugin", "conformance", "asking", "gemini_client")
+    of_mcp = ("mcp_failures", "mcp_streams", "mcp_process", "mcp_http", "mcp_session")
+    if not found.name.endswith((*ours, *of_mcp)):
         importlib.import_module(found.name)
 
 
