@@ -353,8 +353,7 @@ class Agent:
     async def aclose(self) -> None:
         """`close`, for async code."""
         for tool in self.tools.values():
-            if tool.body is not None:
-                await tool.body.close()
+            await tool.close()
         for end in self._ends:
             await end()
         if self._kit is not None:

@@ -108,7 +108,7 @@ class Assistant:
             tools = self._distinct(found)
             self._check_names(tools)
         except BaseException:
-            await asyncio.gather(*(tool.body.close() for tool in found if tool.body is not None))
+            await asyncio.gather(*(tool.close() for tool in found))
             raise
         return self.policy.guarded(with_reader([tool for name, tool in tools.items() if self.includes(name)]))
 

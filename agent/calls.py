@@ -57,14 +57,15 @@ def to_ask(run: Run, message: AIMessage) -> list[tuple[WrittenCall, Ruling]]:
     return asked
 
 
-def rendered(run: Run, call: WrittenCall) -> tuple[str, str]:
+def rendered(run: Run, name: str, arguments: Mapping[str, JSON]) -> tuple[str, str]:
     """What a call will do, as a person reads it: the request, the argv or the statement that will be sent. And the
     digest of it."""
-    tool, context = run.kit.tools[call["name"]], run.context()
+    tool = run.kit.tools[name]
     try:
-        return tool.render(call["args"], context).shown, tool.digest(call["args"], context)
+        found = tool.render(arguments, run.asker)
+        return found.shown, tool.digest(found, arguments, run.asker)
     except GemmagraphError as exc:  # it will be told to the model when it is made
-        return f"{write_plainly(call['name'], call['args'])} ({mask(str(exc))})", ""
+        return f"{write_plainly(name, arguments)} ({mask(str(exc))})", ""
 
 
 async def perform(run: Run, message: AIMessage, decisions: Mapping[str, Any]) -> list[ToolMessage]:
@@ -164,7 +165,9 @@ def _settled(
         case None:
             why = f"Not run: {reason}, so a person must approve it, and nobody can be asked here."
             return _refused(run, call, why)
-        case {"type": "approve", "digest": digest} if digest and digest != tool.digest(call.arguments, run.context()):
+        case {"type": "approve", "digest": digest} if (
+            digest and digest != rendered(run, call.name, call.arguments)[1]
+        ):
             return _refused(run, call, "Not run: what it would do has changed since a person approved it.")
         case {"type": "approve"}:
             return call

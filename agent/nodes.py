@@ -165,7 +165,7 @@ async def ask_approval(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     assert isinstance(message, AIMessage)
     decisions: dict[str, Any] = {}
     for call, ruling in calls.to_ask(run, message):
-        request, digest = calls.rendered(run, call)
+        request, digest = calls.rendered(run, call["name"], call["args"])
         approval = Approval(
             id=call["id"] or "",
             tool=call["name"],

@@ -46,8 +46,12 @@ def declared_tool(
     facts["errors"] = error_fields(facts.get("errors") or {}, faults)
     examples = tuple(facts.pop("examples", ()))
     refuse(f"The tool {name}", faults)
-    spec = ToolSpec(name, description, closed(dict(parameters), name), examples)
-    return Tool(spec, _Call(body, name), CallPlan(), body=body, **normal(facts))
+    return acting(ToolSpec(name, description, closed(dict(parameters), name), examples), body, **normal(facts))
+
+
+def acting(spec: ToolSpec, body: Body, **facts: Any) -> Tool:
+    """A tool that acts by `body`; `facts` are as a `Tool` has them."""
+    return Tool(spec, _Call(body, spec.name), CallPlan(), body=body, **facts)
 
 
 def bound_fields(bind: Mapping[str, str], parameters: Mapping[str, JSON], faults: list[Fault]) -> dict[str, Field]:

@@ -282,14 +282,9 @@ class Tool:
         facts = {"function": spelled(self.function), "arguments": {**arguments, **bound}}
         return Rendered("python", mask(shown), cast(dict[str, JSON], mask_json(facts)), None)
 
-    def digest(self, arguments: Mapping[str, JSON], context: ToolContext) -> str:
-        """Stands for all that a call will do: its tool, its values, the request that will be sent. What a person
-        approved is not run if it has become something else since.
-
-        Raises:
-            ToolError: a value cannot stand where the tool puts it.
-        """
-        rendered = self.render(arguments, context)
+    def digest(self, rendered: Rendered, arguments: Mapping[str, JSON], context: ToolContext) -> str:
+        """Stands for all that a rendered call will do: its tool, its values, the request that will be sent. What a
+        person approved is not run if it has become something else since."""
         values = [dict(arguments), self._bound(context), dict(rendered.facts)]
         said = [self.name, self.description, dict(self.spec.parameters), rendered.kind, mask_json(values)]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
@@ -315,6 +310,11 @@ class Tool:
                 )
             bound[name] = value
         return bound
+
+    async def close(self) -> None:
+        """Ends what its body keeps between calls."""
+        if self.body is not None:
+            await self.body.close()
 
     def as_langchain(self) -> BaseTool:
         """This tool for LangChain: arguments checked, limits in force, context hidden.

@@ -104,6 +104,8 @@ class _Wire(asyncio.Protocol):
         self._said = b""
         self._head: h11.Response | None = None
         self._here: list[bytes] = []
+        self._waiting = 0
+        """Bytes in `_here`."""
         self._put: Callable[[bytes], bool] = self._keep
         self._over = False
         self._failed: Exception | None = None
@@ -141,7 +143,7 @@ class _Wire(asyncio.Protocol):
 
     def taken(self) -> list[bytes]:
         """What is here, which is then gone."""
-        pieces, self._here = self._here, []
+        pieces, self._here, self._waiting = self._here, [], 0
         if pieces and not self._over:
             self.transport.resume_reading()
         return pieces
@@ -202,7 +204,8 @@ class _Wire(asyncio.Protocol):
 
     def _keep(self, piece: bytes) -> bool:
         self._here.append(piece)
-        if sum(map(len, self._here)) > _KEPT:
+        self._waiting += len(piece)
+        if self._waiting > _KEPT:
             self.transport.pause_reading()
         return False
 

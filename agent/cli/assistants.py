@@ -71,11 +71,6 @@ def in_short(assistant: Assistant) -> str:
     return f"{name}, toolset {assistant.toolset}" if assistant.toolset else name
 
 
-def left_out_by_imports(assistant: Assistant) -> dict[str, str]:
-    """What imports that were opened offer and cannot be used, and why."""
-    return {name: why for one in assistant.imports for name, why in getattr(one, "left_out", {}).items()}
-
-
 def not_in_force(assistant: Assistant) -> list[str]:
     """Keys that the file has, which are checked and kept, and do nothing yet."""
     used = {key for said in _questions(assistant.values) for key in _OF_A_QUESTION if key in said}

@@ -17,7 +17,6 @@ from gemmagraph.cli.approving import Person
 from gemmagraph.cli.assistants import (
     assistant_of,
     in_short,
-    left_out_by_imports,
     local_user,
     model_name,
     not_in_force,
@@ -190,7 +189,7 @@ class Session:
         if why:
             self.terminal.note(why, "dim")
         if self._assistant is not None:
-            missing = self._assistant.unavailable | left_out_by_imports(self._assistant)
+            missing = self._assistant.unavailable
             for name, reason in missing.items():
                 self.terminal.note(f"Left out: {name}: {reason}", "yellow")
             if keys := not_in_force(self._assistant):

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from gemmagraph.agent import offered
 from gemmagraph.assistant import Assistant
-from gemmagraph.cli.assistants import left_out_by_imports
 from gemmagraph.cli.terminal import one_line, plain
 from gemmagraph.fallback import Model
 from gemmagraph.prompts import schemas
@@ -64,7 +63,7 @@ def _opened(assistant: Assistant | None, sources: Sequence[str]) -> Opened:
     tools += assistant.policy.guarded([*(known[name] for name in idle), *load_tools(sources)])
     order = {entry.name: index for index, entry in enumerate(assistant.entries)}
     tools.sort(key=lambda tool: order.get(tool.name, len(order)))
-    return Opened(to_tools(tools), idle, lost, rest | left_out_by_imports(assistant))
+    return Opened(to_tools(tools), idle, lost, rest)
 
 
 @contextmanager
@@ -97,8 +96,7 @@ def introduced(tool: Tool) -> str:
 
 async def _closed(tools: Sequence[Tool]) -> None:
     for tool in tools:
-        if tool.body is not None:
-            await tool.body.close()
+        await tool.close()
 
 
 def load_tools(sources: Sequence[str]) -> list[Tool]:

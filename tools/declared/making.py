@@ -13,7 +13,7 @@ from gemmagraph.tools.bodies.base import Body
 from gemmagraph.tools.declared.document import Document, with_defaults
 from gemmagraph.tools.declared.nodes import KeyPath
 from gemmagraph.tools.declared.problems import FileErrors, Problem
-from gemmagraph.tools.declaring import bound_fields, declared_tool, error_fields
+from gemmagraph.tools.declaring import acting, bound_fields, error_fields
 from gemmagraph.tools.errors import Fault, ToolDefinitionError, refuse
 from gemmagraph.tools.facts import normal
 from gemmagraph.tools.files import load_object
@@ -129,13 +129,12 @@ class Maker:
         faults: list[Fault] = []
         parameters = said.get("parameters") or {}
         body = _without_faults(faults, lambda: self._body(kind, said, parameters))
-        spec = _without_faults(faults, lambda: closed(dict(parameters), said["name"]))
+        schema = _without_faults(faults, lambda: closed(dict(parameters), said["name"]))
         around = _without_faults(faults, lambda: _around(said, parameters))
-        if body is None or spec is None or around is None:
+        if body is None or schema is None or around is None:
             raise ToolDefinitionError("", faults=faults)
-        around |= {key: said[key] for key in ("bind", "errors", "examples") if key in said}
-        made = declared_tool(said["name"], said["description"], parameters, body, **around)
-        return replace(made, place=place)
+        spec = ToolSpec(said["name"], said["description"], schema, tuple(said.get("examples") or ()))
+        return acting(spec, body, place=place, **around)
 
     def _body(self, kind: str, said: Mapping[str, Any], parameters: Mapping[str, Any]) -> Body:
         keys = dict(said[kind])
