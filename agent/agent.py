@@ -24,8 +24,8 @@ from gemmagraph.prompts.messages import JSON
 from gemmagraph.run import Kit, Result, Run
 from gemmagraph.threads import Threads, end_of
 from gemmagraph.tools import Tool, ToolContext, run_sync, to_tools
-from gemmagraph.tools.spill import READER
-from gemmagraph.tools.spill_reader import with_reader
+from gemmagraph.tools.shaping.spill import READER
+from gemmagraph.tools.shaping.spill_reader import with_reader
 
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage

@@ -23,8 +23,8 @@ from gemmagraph.tools.declared.problems import FileErrors
 from gemmagraph.tools.imports.foreign import Import
 from gemmagraph.tools.imports.importing import imports_of
 from gemmagraph.tools.secrets import Secrets
-from gemmagraph.tools.spill import READER
-from gemmagraph.tools.spill_reader import with_reader
+from gemmagraph.tools.shaping.spill import READER
+from gemmagraph.tools.shaping.spill_reader import with_reader
 
 if TYPE_CHECKING:
     from gemmagraph.tools.bodies.http_connection import HttpConnection

@@ -20,10 +20,10 @@ from gemmagraph.errors import AgentError, ContextOverflow
 from gemmagraph.events import ContextDropped
 from gemmagraph.ledger import Ledger
 from gemmagraph.prompts.messages import Image, Reply, Text, ToolResult, Turn, Usage
+from gemmagraph.prompts.notations.writing import shown_json
 from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.prompts.tokens import estimate
 from gemmagraph.prompts.toolset import Toolset
-from gemmagraph.prompts.writing import shown_json
 from gemmagraph.tokens import Counter
 from gemmagraph.transports import in_words
 

@@ -17,7 +17,7 @@ from gemmagraph.approvals import Approve, Decision, Edit, Reject, Respond
 from gemmagraph.convert import tool_message
 from gemmagraph.events import ToolFinished, ToolStarted
 from gemmagraph.limits import storable
-from gemmagraph.prompts.arguments import write_plainly
+from gemmagraph.prompts.checking.arguments import write_plainly
 from gemmagraph.prompts.errors import GemmagraphError, InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolCall
 from gemmagraph.run import CallRecord, Kit, Run

@@ -20,7 +20,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from gemmagraph.backends.base import Transport
-from gemmagraph.backends.recording import Cassette, RecordMode
+from gemmagraph.backends.recorded.recording import Cassette, RecordMode
 from gemmagraph.budget import IMAGE_TOKENS, Budget, Overflow
 from gemmagraph.chat_forms import declared, read_as_json
 from gemmagraph.chat_kept import Kept, described

@@ -13,8 +13,8 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
 from gemmagraph.errors import AgentError
+from gemmagraph.prompts.checking.schemas import changed
 from gemmagraph.prompts.messages import JSON
-from gemmagraph.prompts.schemas import changed
 from gemmagraph.tools.hints import model_schema
 from gemmagraph.tools.langchain import LangChainTool
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gemmagraph.backends.recording import Cassette, RecordMode
+from gemmagraph.backends.recorded.recording import Cassette, RecordMode
 from gemmagraph.errors import AgentError
 from gemmagraph.fallback import Model, Route
 from gemmagraph.model import Gemma

@@ -22,7 +22,7 @@ from typing import ClassVar, Final, get_args
 from gemmagraph.asking import Asking, Heard, pytest, refused, says_what_to_do
 from gemmagraph.backends.base import Backend, Transport
 from gemmagraph.errors import BackendError, BackendUnavailable, BadRequest, ContextOverflow, EmptyReply, ModelNotFound
-from gemmagraph.prompts.grammar import Grammar
+from gemmagraph.prompts.grammar.calls import Grammar
 from gemmagraph.prompts.messages import JSON, Image, StopReason, ToolSpec, Usage
 from gemmagraph.prompts.toolset import Toolset
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import os
 
     from gemmagraph.backends.base import Backend, Constraint, ModelInfo
-    from gemmagraph.backends.recording import Cassette, RecordMode
+    from gemmagraph.backends.recorded.recording import Cassette, RecordMode
 
 MAX_REASKS: Final = 2
 """Times a reply is asked for again when it holds nothing that can be used. Our own choice."""
@@ -123,7 +123,7 @@ class Gemma:
         self._known: ModelInfo | None = None
         """What the server says of the model; None until it was asked."""
         if record is not None or record_mode is not None:
-            from gemmagraph.backends.recording import recorded
+            from gemmagraph.backends.recorded.recording import recorded
 
             self.backend = recorded(self.backend, record, record_mode, api_key=api_key, base_url=base_url)
         # What is no language model has no window, unless somebody says that it plays one.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.tools import Tool
 from gemmagraph.tools.secrets import mask_all
-from gemmagraph.tools.select import Ranking
+from gemmagraph.tools.selection.ranking import Ranking
 
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage

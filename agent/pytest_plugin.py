@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from gemmagraph.backends.recording import Cassette
+    from gemmagraph.backends.recorded.recording import Cassette
 
 _LONGEST = 120
 """Characters of a file name; file systems bear 255 bytes."""
@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
     """Recorded replies of a model, for `Gemma(…, record=cassette)`: kept in `cassettes/` beside the test's file."""
-    from gemmagraph.backends.recording import Cassette
+    from gemmagraph.backends.recorded.recording import Cassette
 
     failed_before = request.session.testsfailed
     made = Cassette(_place(request.node), mode=request.config.getoption("gemmagraph_record"))

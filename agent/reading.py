@@ -92,7 +92,7 @@ class Reading:
         found, reply = self._reader.close(self._stop)
         events = self._shown(found)
         if self._is_json:
-            from gemmagraph.prompts.reply_schema import unwrapped
+            from gemmagraph.prompts.grammar.reply import unwrapped
 
             reply = replace(unwrapped(reply), repaired=True)
             events += [TextDelta(reply.text)] if reply.text else []

@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 
 from gemmagraph.backends.base import ServerCall
-from gemmagraph.prompts.literals import WrittenCall
 from gemmagraph.prompts.messages import BadCall, ToolCall
 from gemmagraph.prompts.notation import notation_named, read
-from gemmagraph.prompts.outcomes import Outcomes
+from gemmagraph.prompts.notations.writing import json_call
+from gemmagraph.prompts.reading.literals import WrittenCall
+from gemmagraph.prompts.reading.outcomes import Outcomes
 from gemmagraph.prompts.toolset import Toolset
-from gemmagraph.prompts.writing import json_call
 
 
 def as_text(call: ServerCall) -> str:

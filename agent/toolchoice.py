@@ -14,7 +14,7 @@ from gemmagraph.prompts.prompt import PromptWriter
 from gemmagraph.prompts.toolset import Toolset
 
 if TYPE_CHECKING:
-    from gemmagraph.prompts.grammar import Choice, Grammar
+    from gemmagraph.prompts.grammar.calls import Choice, Grammar
 
 ToolChoice: TypeAlias = str
 """`auto` (an answer or calls), `required`, `none`, or a tool: the only one to call, once where that can be forced."""
@@ -72,8 +72,8 @@ def constraint(
     Args:
         able: what the server can hold a reply to.
     """
-    from gemmagraph.prompts.grammar import grammar
-    from gemmagraph.prompts.reply_schema import reply_schema
+    from gemmagraph.prompts.grammar.calls import grammar
+    from gemmagraph.prompts.grammar.reply import reply_schema
 
     chat = request.messages is not None
     if "grammar" in able:

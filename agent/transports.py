@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from gemmagraph.backends.base import Request, Transport
 from gemmagraph.errors import AgentError
-from gemmagraph.prompts.arguments import write_plainly
 from gemmagraph.prompts.catalog import Family, family_of
+from gemmagraph.prompts.checking.arguments import write_plainly
 from gemmagraph.prompts.messages import JSON, ToolCall, ToolResult, Turn
 from gemmagraph.prompts.notation import Notation, notation_named
 

@@ -166,9 +166,9 @@ async def _in_process(options: dict[str, Any], steps: int) -> list[Read]:
     import tiny_gemma
 
     from gemmagraph import Gemma
-    from gemmagraph.backends.gguf import GgufBackend
-    from gemmagraph.backends.gguf_engine import Engine
-    from gemmagraph.backends.gguf_file import read_gguf
+    from gemmagraph.backends.gguf.backend import GgufBackend
+    from gemmagraph.backends.gguf.engine import Engine
+    from gemmagraph.backends.gguf.file import read_gguf
 
     seen: list[Read] = []
 

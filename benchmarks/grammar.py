@@ -7,7 +7,7 @@ from pathlib import Path
 
 from measure import Effort, Row, cpu, in_turns, milliseconds, ratio, settle
 
-from gemmagraph.prompts.grammar import grammar
+from gemmagraph.prompts.grammar.calls import grammar
 
 sys.path.append(str(Path(__file__).parent.parent / "tests" / "prompts"))
 from made_up_tools import typical_tool

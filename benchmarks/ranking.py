@@ -14,7 +14,7 @@ _DATA = Path(__file__).parent.parent / "tests" / "data" / "selection"
 
 def rows(effort: Effort) -> list[Row]:
     from gemmagraph.prompts.messages import ToolSpec
-    from gemmagraph.tools.select import Ranking
+    from gemmagraph.tools.selection.ranking import Ranking
 
     written = [ToolSpec(**json.loads(line)) for line in (_DATA / "tools.jsonl").read_text("utf-8").splitlines()]
     requests = [json.loads(line)["text"] for line in (_DATA / "requests.jsonl").read_text("utf-8").splitlines()]

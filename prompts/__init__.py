@@ -20,10 +20,10 @@ from gemmagraph.prompts.notation import (
     read,
     register_notation,
 )
+from gemmagraph.prompts.notations.wording import use_wording
 from gemmagraph.prompts.prompt import PromptWriter, Transcript
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.prompts.turns import TurnFormat, turn_format
-from gemmagraph.prompts.wording import use_wording
 
 __all__ = [
     "ArgumentsRead",

@@ -76,7 +76,7 @@ class Notation(Protocol):
     `read(write_calls(calls))` gives the same calls again. A native notation, one that writes control marks itself,
     is given names, descriptions and results whose marks are defused; what a prompted one writes is defused whole.
 
-    If it writes calls as no built-in one does, it may have a method `grammar`: see `WriteGrammar`, in `grammar.py`.
+    If it writes calls as no built-in one does, it may have a method `grammar`: see `WriteGrammar`, in `grammar/calls.py`.
     """
 
     name: str
@@ -106,12 +106,12 @@ def read(notation: Notation, text: str, tools: Toolset, stop: StopReason = "stop
 
 
 _BUILT_IN = {
-    "function_call": ("gemmagraph.prompts.function_call", "FunctionCall"),
-    "json": ("gemmagraph.prompts.json_call", "JsonCall"),
-    "tool_code": ("gemmagraph.prompts.tool_code", "ToolCode"),
-    "pythonic": ("gemmagraph.prompts.pythonic", "Pythonic"),
-    "gemma4": ("gemmagraph.prompts.native", "Gemma4"),
-    "functiongemma": ("gemmagraph.prompts.native", "FunctionGemma"),
+    "function_call": ("gemmagraph.prompts.notations.function_call", "FunctionCall"),
+    "json": ("gemmagraph.prompts.notations.json_call", "JsonCall"),
+    "tool_code": ("gemmagraph.prompts.notations.tool_code", "ToolCode"),
+    "pythonic": ("gemmagraph.prompts.notations.pythonic", "Pythonic"),
+    "gemma4": ("gemmagraph.prompts.native.notations", "Gemma4"),
+    "functiongemma": ("gemmagraph.prompts.native.notations", "FunctionGemma"),
 }
 """Loaded when they are asked for."""
 _registered: dict[str, Callable[[], Notation]] = {}

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Final
 
-from gemmagraph.prompts.arguments import ArgumentChecker, WriteCall, write_plainly
+from gemmagraph.prompts.checking.arguments import ArgumentChecker, WriteCall, write_plainly
 from gemmagraph.prompts.errors import NotationError
 from gemmagraph.prompts.messages import JSON, ToolSpec
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from gemmagraph import Agent, Gemma
 from gemmagraph.backends.scripted import ScriptedBackend, Written
-from gemmagraph.prompts.arguments import write_plainly
+from gemmagraph.prompts.checking.arguments import write_plainly
 
 DATA = Path(__file__).parent / "data"
 sys.path.append(str(DATA.with_name("tools")))  # `recorded` is for tests here too

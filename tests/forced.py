@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from gemmagraph.backends.base import Chunk, Request
-from gemmagraph.prompts.grammar import Grammar, grammar
+from gemmagraph.prompts.grammar.calls import Grammar, grammar
 
 ENDLESS = Grammar("root ::= " + "letters " * 15 + "\nletters ::= [a-z]{1900}")
 """A reply that lasts until the model is stopped."""

@@ -24,7 +24,7 @@ from gemmagraph.tools.declared.format import assistant_schema, tools_schema
 from gemmagraph.tools.guards.databases import SqlConnection
 from gemmagraph.tools.guards.sandbox import Sandbox
 from gemmagraph.tools.ruling import EXPIRES
-from gemmagraph.tools.shape import Shape
+from gemmagraph.tools.shaping.shape import Shape
 from gemmagraph.tools.tool import Tool
 
 TEXT = (Path(__file__).parent.parent / "docs" / "yaml.md").read_text(encoding="utf-8")

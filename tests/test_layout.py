@@ -22,78 +22,76 @@ ROOT = Path(__file__).parent.parent
 ROOMS = {"agent": "gemmagraph", "tools": "gemmagraph.tools", "prompts": "gemmagraph.prompts"}
 
 ORDER = """
-    prompts/errors  prompts/messages  prompts/tokens  prompts/defuse  prompts/turns
-    prompts/formats  prompts/number  prompts/parameters  prompts/verdict  prompts/quickcheck  prompts/complaint
-    prompts/coerce  prompts/example  prompts/faults  prompts/arguments  prompts/schemas  prompts/toolset
-    prompts/escapes  prompts/scan  prompts/spelling  prompts/doubt  prompts/notation  prompts/echoes
-    prompts/literals  prompts/progress  prompts/plain  prompts/stretch  prompts/quoting  prompts/outcomes
-    prompts/bodies  prompts/behind  prompts/made_up  prompts/blocks  prompts/thoughts  prompts/said  prompts/quotes
-    prompts/native_marks  prompts/native_bare  prompts/native_frames  prompts/native_texts
-    prompts/native_arguments  prompts/native_block  prompts/tags  prompts/prompted  prompts/wording  prompts/writing
-    prompts/function_call  prompts/json_call  prompts/stubs  prompts/tool_code  prompts/pythonic
-    prompts/native_reader  prompts/native_schema  prompts/native_writing  prompts/native_declaration  prompts/native
-    prompts/gbnf  prompts/grammar_texts  prompts/grammar_numbers  prompts/merging  prompts/grammar_values
-    prompts/grammar  prompts/reply_schema  prompts/catalog  prompts/prompt
+    prompts/errors  prompts/messages  prompts/tokens  prompts/defuse  prompts/turns  prompts/checking/formats
+    prompts/checking/number  prompts/checking/parameters  prompts/checking/verdict  prompts/checking/quickcheck
+    prompts/checking/complaint  prompts/checking/coerce  prompts/checking/example  prompts/checking/faults
+    prompts/checking/arguments  prompts/checking/schemas  prompts/toolset  prompts/reading/escapes
+    prompts/reading/scan  prompts/reading/spelling  prompts/reading/doubt  prompts/notation  prompts/reading/echoes
+    prompts/reading/literals  prompts/reading/progress  prompts/reading/plain  prompts/reading/stretch
+    prompts/reading/quoting  prompts/reading/outcomes  prompts/reading/bodies  prompts/reading/behind
+    prompts/reading/made_up  prompts/reading/blocks  prompts/reading/thoughts  prompts/reading/said
+    prompts/reading/quotes  prompts/native/marks  prompts/native/bare  prompts/native/frames  prompts/native/texts
+    prompts/native/arguments  prompts/native/block  prompts/notations/tags  prompts/notations/prompted
+    prompts/notations/wording  prompts/notations/writing  prompts/notations/function_call  prompts/notations/json_call
+    prompts/notations/stubs  prompts/notations/tool_code  prompts/notations/pythonic  prompts/native/reader
+    prompts/native/schema  prompts/native/writing  prompts/native/declaration  prompts/native/notations
+    prompts/grammar/gbnf  prompts/grammar/texts  prompts/grammar/numbers  prompts/grammar/merging
+    prompts/grammar/values  prompts/grammar/calls  prompts/grammar/reply  prompts/catalog  prompts/prompt
 
     tools/errors  tools/context  tools/fields  tools/secrets  tools/ruling  tools/runtime  tools/results
-    tools/declared/units  tools/bodies/base  tools/spill  tools/shape_text  tools/shape  tools/facts
-    tools/docstrings  tools/hints  tools/signature  tools/attempts  tools/failures  tools/cache
-    tools/tool  tools/langchain  tools/forms  tools/sources  tools/files  tools/spill_reader
-    tools/meanings  tools/words  tools/select
-    tools/guards/addresses  tools/guards/targets  tools/guards/hosts  tools/guards/answers  tools/guards/transport
-    tools/guards/launcher  tools/guards/sandbox  tools/guards/processes  tools/guards/paths
-    tools/guards/databases_statement  tools/guards/databases_binds  tools/guards/databases_rows
-    tools/guards/databases_running  tools/guards/databases_failures  tools/guards/databases_address
-    tools/guards/databases_sqlite  tools/guards/databases_postgres  tools/guards/databases
-    tools/bodies/http_answers  tools/bodies/http_connection  tools/bodies/http_request  tools/bodies/http
-    tools/bodies/shell  tools/bodies/sql_binds  tools/bodies/sql  tools/declaring
-    tools/declared/nodes  tools/declared/scalars  tools/declared/source  tools/declared/forms
+    tools/declared/units  tools/bodies/base  tools/shaping/spill  tools/shaping/texts  tools/shaping/shape
+    tools/facts  tools/docstrings  tools/hints  tools/signature  tools/attempts  tools/failures  tools/cache
+    tools/tool  tools/langchain  tools/forms  tools/sources  tools/files  tools/shaping/spill_reader
+    tools/selection/meanings  tools/selection/words  tools/selection/ranking  tools/guards/addresses
+    tools/guards/targets  tools/guards/hosts  tools/guards/answers  tools/guards/transport  tools/guards/launcher
+    tools/guards/sandbox  tools/guards/processes  tools/guards/paths  tools/guards/databases_statement
+    tools/guards/databases_binds  tools/guards/databases_rows  tools/guards/databases_running
+    tools/guards/databases_failures  tools/guards/databases_address  tools/guards/databases_sqlite
+    tools/guards/databases_postgres  tools/guards/databases  tools/bodies/http_answers  tools/bodies/http_connection
+    tools/bodies/http_request  tools/bodies/http  tools/bodies/shell  tools/bodies/sql_binds  tools/bodies/sql
+    tools/declaring  tools/declared/nodes  tools/declared/scalars  tools/declared/source  tools/declared/forms
     tools/declared/structures  tools/declared/vocabulary  tools/declared/connections  tools/declared/bodies
     tools/declared/tools  tools/declared/imports  tools/declared/people  tools/declared/format
     tools/declared/problems  tools/declared/document  tools/declared/checks  tools/declared/loading
-    tools/declared/reference  tools/declared/making  tools/imports/foreign
-    tools/imports/patterns  tools/imports/schemas  tools/imports/openapi_yaml  tools/imports/openapi_document
-    tools/imports/openapi_texts  tools/imports/openapi_schemas  tools/imports/openapi_styles
-    tools/imports/openapi_request  tools/imports/openapi_contents  tools/imports/openapi_arguments
-    tools/imports/openapi_servers  tools/imports/openapi_operations  tools/imports/openapi_body
-    tools/imports/openapi  tools/imports/mcp_definitions  tools/imports/mcp_results  tools/imports/mcp_failures
-    tools/imports/mcp_streams  tools/imports/mcp_process  tools/imports/mcp_http  tools/imports/mcp_session
-    tools/imports/mcp_targets  tools/imports/mcp  tools/imports/importing
+    tools/declared/reference  tools/declared/making  tools/imports/foreign  tools/imports/patterns
+    tools/imports/schemas  tools/imports/openapi_yaml  tools/imports/openapi_document  tools/imports/openapi_texts
+    tools/imports/openapi_schemas  tools/imports/openapi_styles  tools/imports/openapi_request
+    tools/imports/openapi_contents  tools/imports/openapi_arguments  tools/imports/openapi_servers
+    tools/imports/openapi_operations  tools/imports/openapi_body  tools/imports/openapi  tools/imports/mcp_definitions
+    tools/imports/mcp_results  tools/imports/mcp_failures  tools/imports/mcp_streams  tools/imports/mcp_process
+    tools/imports/mcp_http  tools/imports/mcp_session  tools/imports/mcp_targets  tools/imports/mcp
+    tools/imports/importing
 
-    agent/errors  agent/limits  agent/approvals  agent/events
-    agent/backends/base  agent/backends/cassettes  agent/backends/likeness  agent/backends/recording
-    agent/backends/again  agent/backends/closing  agent/backends/lines  agent/backends/sse  agent/backends/queue
-    agent/backends/coming  agent/backends/wire  agent/backends/failures  agent/backends/http  agent/backends/words
-    agent/backends/ollama_words  agent/backends/ollama_pull  agent/backends/ollama_models
-    agent/backends/ollama_tools  agent/backends/ollama_request  agent/backends/ollama_reply  agent/backends/ollama
-    agent/backends/openai_kinds  agent/backends/openai_words  agent/backends/openai_probe
-    agent/backends/openai_messages  agent/backends/openai_request  agent/backends/openai_count
-    agent/backends/openai_calls
-    agent/backends/openai_reply  agent/backends/openai
-    agent/backends/gemini_words  agent/backends/gemini_request  agent/backends/gemini_client
-    agent/backends/gemini_reply  agent/backends/gemini
-    agent/backends/gguf_file  agent/backends/engine_thread  agent/backends/gguf_count  agent/backends/gguf_engine
-    agent/backends/gguf
-    agent/backends/transformers_folder  agent/backends/transformers_options  agent/backends/transformers_words
-    agent/backends/transformers_hub  agent/backends/transformers_memory  agent/backends/transformers_loading
-    agent/backends/transformers_engine  agent/backends/transformers
-    agent/backends/matcher/english  agent/backends/matcher/mentions  agent/backends/matcher/params
-    agent/backends/matcher/naming  agent/backends/matcher/filling  agent/backends/matcher/matching
-    agent/backends/builtin  agent/backends/scripted
-    agent/server_calls  agent/reading  agent/transports  agent/toolchoice
-    agent/tokens  agent/ledger  agent/budget  agent/model  agent/fallback
-    agent/policy  agent/pictures  agent/convert  agent/output  agent/offering  agent/run  agent/choice
-    agent/threads  agent/state  agent/calls  agent/nodes
-    agent/lean  agent/graph  agent/assistant  agent/agent  agent/patience  agent/openai_forms
-    agent/chat_forms  agent/chat_kept  agent/chat_telling  agent/chat
+    agent/errors  agent/limits  agent/approvals  agent/events  agent/backends/base  agent/backends/recorded/cassettes
+    agent/backends/recorded/likeness  agent/backends/recorded/recording  agent/backends/network/again
+    agent/backends/network/closing  agent/backends/network/lines  agent/backends/network/sse
+    agent/backends/network/queue  agent/backends/network/coming  agent/backends/network/wire
+    agent/backends/network/failures  agent/backends/network/http  agent/backends/words  agent/backends/ollama/words
+    agent/backends/ollama/pull  agent/backends/ollama/models  agent/backends/ollama/tools
+    agent/backends/ollama/request  agent/backends/ollama/reply  agent/backends/ollama/backend
+    agent/backends/openai/kinds  agent/backends/openai/words  agent/backends/openai/probe
+    agent/backends/openai/messages  agent/backends/openai/request  agent/backends/openai/count
+    agent/backends/openai/calls  agent/backends/openai/reply  agent/backends/openai/backend
+    agent/backends/gemini/words  agent/backends/gemini/request  agent/backends/gemini/client
+    agent/backends/gemini/reply  agent/backends/gemini/backend  agent/backends/gguf/file  agent/backends/engine_thread
+    agent/backends/gguf/count  agent/backends/gguf/engine  agent/backends/gguf/backend
+    agent/backends/transformers/folder  agent/backends/transformers/options  agent/backends/transformers/words
+    agent/backends/transformers/hub  agent/backends/transformers/memory  agent/backends/transformers/loading
+    agent/backends/transformers/engine  agent/backends/transformers/backend  agent/backends/matcher/english
+    agent/backends/matcher/mentions  agent/backends/matcher/params  agent/backends/matcher/naming
+    agent/backends/matcher/filling  agent/backends/matcher/matching  agent/backends/builtin  agent/backends/scripted
+    agent/server_calls  agent/reading  agent/transports  agent/toolchoice  agent/tokens  agent/ledger  agent/budget
+    agent/model  agent/fallback  agent/policy  agent/pictures  agent/convert  agent/output  agent/offering  agent/run
+    agent/choice  agent/threads  agent/state  agent/calls  agent/nodes  agent/lean  agent/graph  agent/assistant
+    agent/agent  agent/patience  agent/openai_forms  agent/chat_forms  agent/chat_kept  agent/chat_telling  agent/chat
 
     agent/cli/options  agent/cli/terminal  agent/cli/openai_json  agent/cli/assistants  agent/cli/toolfiles
     agent/cli/approving  agent/cli/display  agent/cli/parse  agent/cli/render  agent/cli/session  agent/cli/once
     agent/cli/chat  agent/cli/talk  agent/cli/texts  agent/cli/costs  agent/cli/listing  agent/cli/toolshow
     agent/cli/trying  agent/cli/tooldocs  agent/cli/editing  agent/cli/adding  agent/cli/pinning  agent/cli/tools
     agent/cli/checking  agent/cli/starter_ops  agent/cli/starting  agent/cli/declared  agent/cli/published
-    agent/cli/seen  agent/cli/pull  agent/cli/models  agent/cli/doctor  agent/cli/servers  agent/cli/app
-    agent/asking  agent/conformance  agent/pytest_plugin  agent/__main__
+    agent/cli/seen  agent/cli/pull  agent/cli/models  agent/cli/doctor  agent/cli/servers  agent/cli/app  agent/asking
+    agent/conformance  agent/pytest_plugin  agent/__main__
 """.split()  # noqa: SIM905
 """Every module but the `__init__`s, which only gather names. Each imports only from those before it."""
 
@@ -111,7 +109,7 @@ DOORS = {
     "jsonschema": "prompts/*",
     "httpx": "agent/backends/* tools/guards/answers tools/guards/transport tools/bodies/http*"
     " tools/imports/openapi_document tools/imports/mcp_http",
-    "h11": "agent/backends/wire",
+    "h11": "agent/backends/network/wire",
     "httpcore": "tools/guards/answers tools/guards/transport",
     "yaml": "tools/declared/source tools/imports/openapi_yaml",
     "referencing": "tools/imports/openapi_document",
@@ -119,20 +117,20 @@ DOORS = {
     "mcp_types": "tools/imports/mcp*",
     "anyio": "tools/imports/mcp*",
     "httpx2": "tools/imports/mcp_http",
-    "jmespath": "tools/shape",
+    "jmespath": "tools/shaping/shape",
     "psycopg": "tools/guards/databases_postgres",
     "sqlalchemy": "tools/guards/databases* tools/bodies/sql*",
-    "ollama": "agent/backends/ollama*",
+    "ollama": "agent/backends/ollama/*",
     "click": "agent/cli/*",
     "rich": "agent/cli/*",
     "pytest": "agent/asking agent/pytest_plugin",
     "typing_extensions": "agent/state",
-    "xllamacpp": "agent/backends/gguf_engine",
-    "torch": "agent/backends/transformers_loading agent/backends/transformers_engine",
-    "transformers": "agent/backends/transformers_*",
-    "tokenizers": "agent/backends/transformers_loading",
-    "huggingface_hub": "agent/backends/transformers_hub",
-    "google": "agent/backends/gemini_client",
+    "xllamacpp": "agent/backends/gguf/engine",
+    "torch": "agent/backends/transformers/loading agent/backends/transformers/engine",
+    "transformers": "agent/backends/transformers/*",
+    "tokenizers": "agent/backends/transformers/loading",
+    "huggingface_hub": "agent/backends/transformers/hub",
+    "google": "agent/backends/gemini/client",
 }
 """Where a third-party library may be imported; for type checkers only, it may be anywhere."""
 

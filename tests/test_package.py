@@ -22,7 +22,7 @@ import gemmagraph
 
 for found in pkgutil.walk_packages(gemmagraph.__path__, "gemmagraph."):
     # The first is a program, the next are for pytest, the others are for extras.
-    ours = ("__main__", "pytest_plugin", "conformance", "asking", "gemini_client")
+    ours = ("__main__", "pytest_plugin", "conformance", "asking", "gemini.client")
     of_mcp = ("mcp_failures", "mcp_streams", "mcp_process", "mcp_http", "mcp_session")
     if not found.name.endswith((*ours, *of_mcp)):
         importlib.import_module(found.name)

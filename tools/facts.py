@@ -10,7 +10,7 @@ from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools.declared.units import seconds
 from gemmagraph.tools.errors import Fault, ToolDefinitionError
 from gemmagraph.tools.ruling import Consent, Verdict
-from gemmagraph.tools.shape import MIN_CHARS, Shape
+from gemmagraph.tools.shaping.shape import MIN_CHARS, Shape
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _RESERVED = frozenset(("auto", "any", "required", "none"))

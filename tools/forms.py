@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gemmagraph.prompts.checking.schemas import moved
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import JSON
-from gemmagraph.prompts.schemas import moved
 from gemmagraph.tools.errors import ToolDefinitionError
 from gemmagraph.tools.hints import model_schema, schema_writer, untitled
 from gemmagraph.tools.signature import refusal

@@ -19,9 +19,9 @@ from langchain_core.tools import BaseTool, InjectedToolCallId, StructuredTool, T
 from langchain_core.tools import Tool as OneInputTool
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
+from gemmagraph.prompts.checking.schemas import standard
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolSpec
-from gemmagraph.prompts.schemas import standard
 from gemmagraph.tools.context import ToolContext
 from gemmagraph.tools.errors import ToolDefinitionError, ToolError
 from gemmagraph.tools.hints import closed, model_schema, untitled

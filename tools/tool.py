@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Unpack, cast, overload
 
-from gemmagraph.prompts.arguments import ArgumentChecker, write_plainly
+from gemmagraph.prompts.checking.arguments import ArgumentChecker, write_plainly
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolSpec
 from gemmagraph.tools.attempts import Expired, Slots, tried, within
@@ -28,9 +28,9 @@ from gemmagraph.tools.results import Outcome, as_content, clip
 from gemmagraph.tools.ruling import EXPIRES, Consent, Ruling, Verdict, judged, unmarked
 from gemmagraph.tools.runtime import Errand, Job, submit
 from gemmagraph.tools.secrets import mask, mask_json, without_secrets
-from gemmagraph.tools.shape import Shape
+from gemmagraph.tools.shaping.shape import Shape
+from gemmagraph.tools.shaping.spill import Owner
 from gemmagraph.tools.signature import CallPlan, fit_function, read_function, spelled, target_of
-from gemmagraph.tools.spill import Owner
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool

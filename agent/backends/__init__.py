@@ -85,19 +85,19 @@ def _unknown(name: str, kind: str, model: str) -> AgentError:
 
 
 def _ollama(model: str, base_url: str | None, api_key: str | None) -> Backend:
-    from gemmagraph.backends.ollama import OllamaBackend
+    from gemmagraph.backends.ollama.backend import OllamaBackend
 
     return OllamaBackend(base_url, api_key)
 
 
 def _openai(model: str, base_url: str | None, api_key: str | None) -> Backend:
-    from gemmagraph.backends.openai import OpenAIBackend
+    from gemmagraph.backends.openai.backend import OpenAIBackend
 
     return OpenAIBackend(base_url, api_key)
 
 
 def _gemini(model: str, base_url: str | None, api_key: str | None) -> Backend:
-    from gemmagraph.backends.gemini import GeminiBackend
+    from gemmagraph.backends.gemini.backend import GeminiBackend
 
     return GeminiBackend(model, base_url, api_key)
 
@@ -110,7 +110,7 @@ def _builtin(model: str, base_url: str | None, api_key: str | None) -> Backend:
 
 
 def _gguf(path: str, base_url: str | None, api_key: str | None) -> Backend:
-    from gemmagraph.backends.gguf import GgufBackend
+    from gemmagraph.backends.gguf.backend import GgufBackend
 
     _no_server("gguf", base_url, api_key)
     return GgufBackend(path)
@@ -124,7 +124,7 @@ def _scripted(path: str, base_url: str | None, api_key: str | None) -> Backend:
 
 
 def _transformers(model: str, base_url: str | None, api_key: str | None) -> Backend:
-    from gemmagraph.backends.transformers import TransformersBackend
+    from gemmagraph.backends.transformers.backend import TransformersBackend
 
     if base_url is not None:
         raise AgentError("'transformers' asks no server.", hint="Leave base_url out; HF_ENDPOINT names another hub.")

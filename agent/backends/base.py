@@ -10,7 +10,7 @@ from gemmagraph.prompts.messages import JSON, Image, StopReason, Turn, Usage
 from gemmagraph.prompts.toolset import Toolset
 
 if TYPE_CHECKING:
-    from gemmagraph.prompts.grammar import Grammar
+    from gemmagraph.prompts.grammar.calls import Grammar
 
 Transport: TypeAlias = Literal["completion", "chat", "tools"]
 """How a request goes to a server: the whole prompt as text; chat messages, tools written into them by us; turns and

@@ -13,11 +13,11 @@ from collections.abc import AsyncGenerator, Sequence
 from gemmagraph.backends.base import Chunk, ModelInfo, Request, Transport
 from gemmagraph.backends.matcher.matching import Incomplete, Matcher, is_declined
 from gemmagraph.errors import BadRequest, ModelNotFound
-from gemmagraph.prompts.function_call import FunctionCall
 from gemmagraph.prompts.messages import ToolCall, ToolResult, Turn
 from gemmagraph.prompts.notation import read
+from gemmagraph.prompts.notations.function_call import FunctionCall
 from gemmagraph.prompts.toolset import Toolset
-from gemmagraph.tools.shape_text import as_lines, as_value
+from gemmagraph.tools.shaping.texts import as_lines, as_value
 
 WHAT_IT_IS = "This is the built-in matcher, no language model: it can only recognise which tool a request needs."
 _PIECE = 80

@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from typing import Generic, TypeVar
 
-from gemmagraph.backends.closing import shielded
+from gemmagraph.backends.network.closing import shielded
 
 T = TypeVar("T")
 

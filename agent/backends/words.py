@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from gemmagraph.errors import AgentError, BadRequest, ServerError
 from gemmagraph.prompts.messages import JSON, ToolResult
-from gemmagraph.prompts.writing import shown_json
+from gemmagraph.prompts.notations.writing import shown_json
 
 if TYPE_CHECKING:
     from gemmagraph.backends.base import Request
-    from gemmagraph.backends.http import Answer
+    from gemmagraph.backends.network.http import Answer
 
 LETTERS_PER_TOKEN: Final = 12
 """No ordinary text has so many letters in a token, on average: fewer tokens were read than the prompt has."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from gemmagraph.cli.session import Session
 from gemmagraph.cli.terminal import one_line, sentence, shortened
-from gemmagraph.prompts import schemas
+from gemmagraph.prompts.checking import schemas
 from gemmagraph.tools.secrets import masked_trace
 
 _HISTORY: Final = 1_000

@@ -13,7 +13,7 @@ import click
 from gemmagraph.assistant import Assistant
 from gemmagraph.cli.terminal import one_line, plain
 from gemmagraph.errors import AgentError, ToolDefinitionError
-from gemmagraph.prompts.arguments import write_plainly
+from gemmagraph.prompts.checking.arguments import write_plainly
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools import Tool, ToolContext, run_sync
 from gemmagraph.tools.declared.problems import did_you_mean

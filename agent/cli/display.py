@@ -27,7 +27,7 @@ from gemmagraph.events import (
     ToolFinished,
     ToolStarted,
 )
-from gemmagraph.prompts.arguments import write_plainly
+from gemmagraph.prompts.checking.arguments import write_plainly
 from gemmagraph.prompts.messages import JSON, Reply
 from gemmagraph.run import Result
 

@@ -9,8 +9,8 @@ from collections import deque
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import TYPE_CHECKING, Final, Protocol
 
-from gemmagraph.backends.ollama import OllamaBackend
-from gemmagraph.backends.ollama_pull import Progress
+from gemmagraph.backends.ollama.backend import OllamaBackend
+from gemmagraph.backends.ollama.pull import Progress
 from gemmagraph.cli.options import INTERRUPTED
 from gemmagraph.cli.published import near
 from gemmagraph.cli.seen import is_gemma

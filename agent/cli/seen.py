@@ -15,14 +15,14 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from gemmagraph.backends.base import ModelInfo
-from gemmagraph.backends.gemini import GeminiBackend
-from gemmagraph.backends.gemini_words import KEYS
-from gemmagraph.backends.gemini_words import address as gemini_address
-from gemmagraph.backends.http import Bounds
-from gemmagraph.backends.ollama import OllamaBackend
-from gemmagraph.backends.ollama_words import address as ollama_address
-from gemmagraph.backends.openai import OpenAIBackend
-from gemmagraph.backends.openai_words import address as openai_address
+from gemmagraph.backends.gemini.backend import GeminiBackend
+from gemmagraph.backends.gemini.words import KEYS
+from gemmagraph.backends.gemini.words import address as gemini_address
+from gemmagraph.backends.network.http import Bounds
+from gemmagraph.backends.ollama.backend import OllamaBackend
+from gemmagraph.backends.ollama.words import address as ollama_address
+from gemmagraph.backends.openai.backend import OpenAIBackend
+from gemmagraph.backends.openai.words import address as openai_address
 from gemmagraph.errors import GemmagraphError
 from gemmagraph.prompts.catalog import family_of
 from gemmagraph.prompts.errors import NotationError
@@ -73,7 +73,7 @@ def load(kinds: Iterable[Kind]) -> None:
     for."""
     for kind in kinds:
         with suppress(ImportError):  # that is said of the server
-            importlib.import_module("gemmagraph.backends.gemini_client" if kind == "gemini" else "httpx")
+            importlib.import_module("gemmagraph.backends.gemini.client" if kind == "gemini" else "httpx")
 
 
 async def look(kind: Kind, base_url: str | None = None, *, counting: bool = False) -> Seen:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from gemmagraph.agent import Agent
-from gemmagraph.backends.ollama_words import PORT
+from gemmagraph.backends.ollama.words import PORT
 from gemmagraph.choice import choose_model
 from gemmagraph.cli.approving import Person
 from gemmagraph.cli.assistants import (

@@ -10,7 +10,7 @@ from typing import Any
 from gemmagraph.assistant import Assistant
 from gemmagraph.cli.terminal import one_line, plain
 from gemmagraph.cli.toolfiles import Opened
-from gemmagraph.prompts.arguments import write_plainly
+from gemmagraph.prompts.checking.arguments import write_plainly
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools import Tool
 

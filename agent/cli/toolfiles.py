@@ -12,7 +12,7 @@ from gemmagraph.agent import offered
 from gemmagraph.assistant import Assistant
 from gemmagraph.cli.terminal import one_line, plain
 from gemmagraph.fallback import Model
-from gemmagraph.prompts import schemas
+from gemmagraph.prompts.checking import schemas
 from gemmagraph.tools import Tool, run_sync, to_tools
 from gemmagraph.tools.files import load_python_tools
 from gemmagraph.tools.imports.foreign import Import

@@ -13,7 +13,7 @@ from gemmagraph.cli.terminal import one_line, plain
 from gemmagraph.cli.toolfiles import Opened
 from gemmagraph.errors import AgentError
 from gemmagraph.policy import Rule
-from gemmagraph.prompts import schemas
+from gemmagraph.prompts.checking import schemas
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools import Tool
 from gemmagraph.tools.bodies.shell import ShellBody

@@ -13,12 +13,12 @@ from gemmagraph.cli.costs import Cost, cost_table, costs_of
 from gemmagraph.cli.terminal import one_line, plain, shortened
 from gemmagraph.cli.toolfiles import Opened
 from gemmagraph.errors import InvalidArguments
-from gemmagraph.prompts.arguments import ArgumentChecker, write_plainly
+from gemmagraph.prompts.checking.arguments import ArgumentChecker, write_plainly
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools import Tool, ToolContext, ToolError, run_sync
 from gemmagraph.tools.fields import Absent, Path
 from gemmagraph.tools.secrets import mask
-from gemmagraph.tools.spill import READER
+from gemmagraph.tools.shaping.spill import READER
 
 Mark: TypeAlias = Literal["ok", "note", "FAILED"]
 

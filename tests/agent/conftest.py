@@ -13,8 +13,8 @@ import pytest
 
 from gemmagraph import asking, errors
 from gemmagraph.backends.base import Backend, Request
-from gemmagraph.backends.http import Bounds
-from gemmagraph.backends.ollama import OllamaBackend
+from gemmagraph.backends.network.http import Bounds
+from gemmagraph.backends.ollama.backend import OllamaBackend
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # What a shell runs in the background ignores Ctrl-C, and so would the programs that are tested.

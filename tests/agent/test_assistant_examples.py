@@ -23,7 +23,7 @@ from gemmagraph.assistant import load_assistant
 from gemmagraph.calls import _REPEATED
 from gemmagraph.fallback import Fallback
 from gemmagraph.tools.imports.mcp import McpServer, pin_of
-from gemmagraph.tools.spill import READER
+from gemmagraph.tools.shaping.spill import READER
 
 pytest_plugins = ("postgres",)
 

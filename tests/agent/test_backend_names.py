@@ -82,8 +82,8 @@ def test_a_backend_of_ones_own_is_found_by_its_name():
 def test_importing_backends_loads_no_third_party_package():
     code = """if True:
         import sys
-        import gemmagraph.backends, gemmagraph.backends.http, gemmagraph.backends.ollama
-        import gemmagraph.backends.queue, gemmagraph.backends.scripted
+        import gemmagraph.backends, gemmagraph.backends.network.http, gemmagraph.backends.ollama.backend
+        import gemmagraph.backends.network.queue, gemmagraph.backends.scripted
         names = {name.partition(".")[0] for name in sys.modules}
         print(sorted(names & {"httpx", "ollama", "pydantic", "anyio", "jsonschema", "langchain_core"}))
         """

@@ -16,9 +16,9 @@ from gemmagraph.backends import backend_for
 from gemmagraph.backends.base import Request
 from gemmagraph.backends.builtin import BuiltinBackend
 from gemmagraph.errors import ModelNotFound
-from gemmagraph.prompts.function_call import FunctionCall
 from gemmagraph.prompts.messages import Reply, Text, ToolCall, ToolResult, ToolSpec, Turn
 from gemmagraph.prompts.notation import read
+from gemmagraph.prompts.notations.function_call import FunctionCall
 from gemmagraph.prompts.toolset import Toolset
 
 DATA = Path(__file__).parent.parent / "data" / "builtin"

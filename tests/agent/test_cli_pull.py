@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from gemmagraph.backends.http import Bounds
-from gemmagraph.backends.ollama import OllamaBackend
-from gemmagraph.backends.ollama_pull import MOST_IDLE, MOST_NEWS, TRIES, Progress
+from gemmagraph.backends.network.http import Bounds
+from gemmagraph.backends.ollama.backend import OllamaBackend
+from gemmagraph.backends.ollama.pull import MOST_IDLE, MOST_NEWS, TRIES, Progress
 from gemmagraph.cli import main
 from gemmagraph.cli.published import near, order
 from gemmagraph.cli.pull import Meter, duration, gigabytes

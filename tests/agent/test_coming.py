@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import pytest
 
-from gemmagraph.backends.closing import end
-from gemmagraph.backends.coming import AHEAD, Coming, Late, Limits
+from gemmagraph.backends.network.closing import end
+from gemmagraph.backends.network.coming import AHEAD, Coming, Late, Limits
 
 PATIENCE = 10
 Feed = Callable[[Coming], Awaitable[None]]

@@ -16,13 +16,13 @@ import tiny_transformers
 from llama import llama_or_skip
 
 from gemmagraph.backends.builtin import BuiltinBackend
-from gemmagraph.backends.gemini import GeminiBackend
-from gemmagraph.backends.gguf import GgufBackend
-from gemmagraph.backends.http import Bounds
-from gemmagraph.backends.ollama import OllamaBackend
-from gemmagraph.backends.openai import OpenAIBackend
+from gemmagraph.backends.gemini.backend import GeminiBackend
+from gemmagraph.backends.gguf.backend import GgufBackend
+from gemmagraph.backends.network.http import Bounds
+from gemmagraph.backends.ollama.backend import OllamaBackend
+from gemmagraph.backends.openai.backend import OpenAIBackend
 from gemmagraph.backends.scripted import ScriptedBackend, Step
-from gemmagraph.backends.transformers import TransformersBackend
+from gemmagraph.backends.transformers.backend import TransformersBackend
 from gemmagraph.conformance import BackendTests
 from gemmagraph.errors import BackendError, ModelNotFound, ServerError
 from gemmagraph.prompts.messages import Usage

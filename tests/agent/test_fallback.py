@@ -9,8 +9,8 @@ import pytest
 from langchain_core.tools import tool as langchain_tool
 
 from gemmagraph import Agent, ChatGemma, Escalate, Fallback, Gemma, errors, tool
-from gemmagraph.backends.http import Bounds
-from gemmagraph.backends.ollama import OllamaBackend
+from gemmagraph.backends.network.http import Bounds
+from gemmagraph.backends.ollama.backend import OllamaBackend
 from gemmagraph.backends.scripted import ScriptedBackend, ScriptError, Step, shown
 from gemmagraph.cli.display import Display
 from gemmagraph.cli.terminal import Terminal

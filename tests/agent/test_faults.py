@@ -32,8 +32,8 @@ from faults import FAULTS
 
 from gemmagraph import Agent, errors
 from gemmagraph.backends.base import ServerCall
-from gemmagraph.backends.http import Bounds
-from gemmagraph.backends.ollama import OllamaBackend
+from gemmagraph.backends.network.http import Bounds
+from gemmagraph.backends.ollama.backend import OllamaBackend
 from gemmagraph.events import Reasked, TextDelta
 from gemmagraph.model import Gemma
 from gemmagraph.prompts.messages import BadCall, Reply, Text, ToolCall, Turn, Usage

@@ -12,11 +12,11 @@ from gemmagraph import errors
 from gemmagraph.agent import Agent
 from gemmagraph.backends import backend_for
 from gemmagraph.backends.base import Request, ServerCall
-from gemmagraph.backends.gemini import GeminiBackend
-from gemmagraph.backends.gemini_words import address
-from gemmagraph.backends.http import Bounds
+from gemmagraph.backends.gemini.backend import GeminiBackend
+from gemmagraph.backends.gemini.words import address
+from gemmagraph.backends.network.http import Bounds
 from gemmagraph.model import Gemma
-from gemmagraph.prompts.grammar import Grammar
+from gemmagraph.prompts.grammar.calls import Grammar
 from gemmagraph.prompts.messages import Image, Text, Thought, ToolCall, ToolResult, ToolSpec, Turn, Usage
 from gemmagraph.prompts.toolset import Toolset
 

@@ -11,9 +11,9 @@ import pytest
 
 from gemmagraph import errors
 from gemmagraph.backends.base import Request
-from gemmagraph.backends.gemini import GeminiBackend
-from gemmagraph.backends.gemini_words import Quota, named_error
-from gemmagraph.backends.http import Bounds
+from gemmagraph.backends.gemini.backend import GeminiBackend
+from gemmagraph.backends.gemini.words import Quota, named_error
+from gemmagraph.backends.network.http import Bounds
 from gemmagraph.backends.words import Place
 from gemmagraph.prompts.messages import Image, Text, ToolSpec, Turn
 from gemmagraph.prompts.toolset import Toolset
@@ -313,7 +313,7 @@ def test_an_event_without_end_is_given_up(gemini, ask):
 
 
 def test_a_whole_reply_whose_stream_never_ends_is_whole(gemini, say, monkeypatch):
-    monkeypatch.setattr("gemmagraph.backends.gemini.TAIL", 0.1)
+    monkeypatch.setattr("gemmagraph.backends.gemini.backend.TAIL", 0.1)
     gemini.plays({"text": "Yes.", "hang": True})
     heard = say()
     assert (heard.text, heard.chunks[-1].stop) == ("Yes.", "stop")

@@ -14,7 +14,7 @@ import pytest
 from gemmagraph import errors
 from gemmagraph.agent import Agent
 from gemmagraph.backends.base import Request
-from gemmagraph.backends.gemini import GeminiBackend
+from gemmagraph.backends.gemini.backend import GeminiBackend
 from gemmagraph.model import Gemma
 from gemmagraph.prompts.messages import Text, ToolSpec, Turn
 from gemmagraph.prompts.toolset import Toolset

@@ -18,10 +18,10 @@ from forced import ENDLESS, forced
 from gemmagraph import Agent, Gemma, errors
 from gemmagraph.backends import backend_for
 from gemmagraph.backends.base import Request
-from gemmagraph.backends.gguf import GgufBackend
-from gemmagraph.backends.gguf_engine import Engine
+from gemmagraph.backends.gguf.backend import GgufBackend
+from gemmagraph.backends.gguf.engine import Engine
 from gemmagraph.prompts.catalog import family_of
-from gemmagraph.prompts.grammar import Grammar, grammar
+from gemmagraph.prompts.grammar.calls import Grammar, grammar
 from gemmagraph.prompts.messages import Text, ToolSpec, Turn
 from gemmagraph.prompts.notation import notation_named, read
 from gemmagraph.prompts.prompt import PromptWriter, Transcript
@@ -569,8 +569,8 @@ def test_closing_ends_replies_and_those_that_wait_and_frees_what_they_took(path)
 ENDS_WITHOUT_CLOSING = """
 import asyncio, json, sys
 from gemmagraph.backends.base import Request
-from gemmagraph.backends.gguf import GgufBackend
-from gemmagraph.prompts.grammar import Grammar
+from gemmagraph.backends.gguf.backend import GgufBackend
+from gemmagraph.prompts.grammar.calls import Grammar
 
 async def main():
     backend = GgufBackend(sys.argv[1], threads=1)

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from gemmagraph import errors
-from gemmagraph.backends.again import Again
-from gemmagraph.backends.coming import AHEAD
-from gemmagraph.backends.failures import KINDS, translated
-from gemmagraph.backends.http import Bounds, Http, Waiting
+from gemmagraph.backends.network.again import Again
+from gemmagraph.backends.network.coming import AHEAD
+from gemmagraph.backends.network.failures import KINDS, translated
+from gemmagraph.backends.network.http import Bounds, Http, Waiting
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nConnection: close\r\n\r\n"
 QUICK = Bounds(pause=0.01, total=10)

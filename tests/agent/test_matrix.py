@@ -24,8 +24,8 @@ from llama import llama_or_skip
 
 from gemmagraph import Agent, Gemma, tool
 from gemmagraph.backends.base import Transport
-from gemmagraph.backends.gguf import GgufBackend
-from gemmagraph.backends.openai import OpenAIBackend
+from gemmagraph.backends.gguf.backend import GgufBackend
+from gemmagraph.backends.openai.backend import OpenAIBackend
 from gemmagraph.backends.scripted import ScriptedBackend, Step
 from gemmagraph.errors import BackendError, GemmagraphError
 from gemmagraph.events import HeldTo, PromptSent, TextDelta

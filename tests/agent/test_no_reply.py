@@ -6,10 +6,10 @@ import gzip
 import pytest
 
 from gemmagraph import errors
-from gemmagraph.backends.gemini import GeminiBackend
-from gemmagraph.backends.http import Bounds
-from gemmagraph.backends.ollama import OllamaBackend
-from gemmagraph.backends.openai import OpenAIBackend
+from gemmagraph.backends.gemini.backend import GeminiBackend
+from gemmagraph.backends.network.http import Bounds
+from gemmagraph.backends.ollama.backend import OllamaBackend
+from gemmagraph.backends.openai.backend import OpenAIBackend
 
 QUICK = Bounds(pause=0.01, total=10, question=5)
 BACKENDS = {

@@ -17,7 +17,7 @@ import pytest
 from gemmagraph import Agent, Gemma, Limits, tool
 from gemmagraph.backends.scripted import ScriptedBackend, shown
 from gemmagraph.errors import EmptyReply
-from gemmagraph.prompts.arguments import write_plainly
+from gemmagraph.prompts.checking.arguments import write_plainly
 from gemmagraph.prompts.messages import ToolCall
 from gemmagraph.prompts.notation import notation_named
 from gemmagraph.tools import ToolContext

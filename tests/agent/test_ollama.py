@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from gemmagraph import errors
-from gemmagraph.backends.ollama import OllamaBackend
-from gemmagraph.backends.ollama_words import address, label_of
+from gemmagraph.backends.ollama.backend import OllamaBackend
+from gemmagraph.backends.ollama.words import address, label_of
 from gemmagraph.prompts.messages import Usage
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from gemmagraph import errors
 from gemmagraph.backends.base import Request
-from gemmagraph.backends.http import Bounds
-from gemmagraph.backends.ollama import OllamaBackend
+from gemmagraph.backends.network.http import Bounds
+from gemmagraph.backends.ollama.backend import OllamaBackend
 
 REQUEST = Request("gemma3:4b", messages=({"role": "user", "content": "Say hello."},))
 

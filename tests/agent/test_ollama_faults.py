@@ -8,8 +8,8 @@ import pytest
 
 from gemmagraph import errors
 from gemmagraph.backends.base import Request
-from gemmagraph.backends.http import Bounds
-from gemmagraph.backends.ollama import OllamaBackend
+from gemmagraph.backends.network.http import Bounds
+from gemmagraph.backends.ollama.backend import OllamaBackend
 from gemmagraph.prompts.messages import Usage
 
 

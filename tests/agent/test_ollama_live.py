@@ -14,8 +14,8 @@ import pytest
 
 from gemmagraph import errors
 from gemmagraph.backends.base import Request
-from gemmagraph.backends.ollama import OllamaBackend
-from gemmagraph.backends.ollama_words import address
+from gemmagraph.backends.ollama.backend import OllamaBackend
+from gemmagraph.backends.ollama.words import address
 from gemmagraph.prompts.catalog import family_of
 from gemmagraph.prompts.messages import Text, ToolCall, ToolResult, ToolSpec, Turn
 from gemmagraph.prompts.notation import notation_named

@@ -6,7 +6,7 @@ import pytest
 
 from gemmagraph import errors
 from gemmagraph.prompts.catalog import family_of
-from gemmagraph.prompts.grammar import grammar
+from gemmagraph.prompts.grammar.calls import grammar
 from gemmagraph.prompts.messages import Image, Text, ToolSpec, Turn
 from gemmagraph.prompts.notation import notation_named
 from gemmagraph.prompts.prompt import PromptWriter, Transcript

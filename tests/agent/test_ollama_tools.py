@@ -8,8 +8,8 @@ import pytest
 
 from gemmagraph import Agent, Gemma, errors
 from gemmagraph.backends.base import ServerCall
-from gemmagraph.backends.http import Bounds
-from gemmagraph.backends.ollama import OllamaBackend
+from gemmagraph.backends.network.http import Bounds
+from gemmagraph.backends.ollama.backend import OllamaBackend
 from gemmagraph.prompts.messages import Image, Text, Thought, ToolCall, ToolResult, ToolSpec, Turn
 from gemmagraph.prompts.toolset import Toolset
 

@@ -9,14 +9,14 @@ from types import SimpleNamespace
 import pytest
 
 from gemmagraph import errors
-from gemmagraph.backends import openai as module
 from gemmagraph.backends.base import Request
-from gemmagraph.backends.closing import end
-from gemmagraph.backends.http import Bounds
-from gemmagraph.backends.openai import OpenAIBackend
-from gemmagraph.backends.openai_words import address, named_error
+from gemmagraph.backends.network.closing import end
+from gemmagraph.backends.network.http import Bounds
+from gemmagraph.backends.openai import backend as module
+from gemmagraph.backends.openai.backend import OpenAIBackend
+from gemmagraph.backends.openai.words import address, named_error
 from gemmagraph.backends.words import Place
-from gemmagraph.prompts.grammar import Grammar
+from gemmagraph.prompts.grammar.calls import Grammar
 from gemmagraph.prompts.messages import Usage
 
 QUICK = Bounds(connect=2, first_byte=10, between=10, total=20, question=5, pause=0.01, notice=5)

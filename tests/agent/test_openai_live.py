@@ -11,7 +11,7 @@ import json
 import pytest
 
 from gemmagraph import Agent, Gemma, errors, tool
-from gemmagraph.backends.openai import OpenAIBackend
+from gemmagraph.backends.openai.backend import OpenAIBackend
 
 pytestmark = pytest.mark.live
 

@@ -16,14 +16,14 @@ from forced import ENDLESS, forced
 
 from gemmagraph import Agent, Gemma, errors
 from gemmagraph.backends.base import Request
-from gemmagraph.backends.http import Bounds
-from gemmagraph.backends.openai import OpenAIBackend
+from gemmagraph.backends.network.http import Bounds
+from gemmagraph.backends.openai.backend import OpenAIBackend
 from gemmagraph.events import PromptSent
-from gemmagraph.prompts.grammar import grammar
+from gemmagraph.prompts.grammar.calls import grammar
+from gemmagraph.prompts.grammar.reply import reply_schema
 from gemmagraph.prompts.messages import Image, Text, ToolCall, ToolResult, ToolSpec, Turn
 from gemmagraph.prompts.notation import notation_named, read
 from gemmagraph.prompts.prompt import PromptWriter, Transcript
-from gemmagraph.prompts.reply_schema import reply_schema
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.prompts.turns import turn_format
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gemmagraph.backends.sse import Events
+from gemmagraph.backends.network.sse import Events
 from gemmagraph.errors import ServerError
 
 SAID = 'data: {"text": "a\u2028b\u0085c \U0001f600"}\n\n'

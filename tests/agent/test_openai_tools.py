@@ -9,8 +9,8 @@ import pytest
 
 from gemmagraph import errors
 from gemmagraph.backends.base import Request, ServerCall
-from gemmagraph.backends.http import Bounds
-from gemmagraph.backends.openai import OpenAIBackend
+from gemmagraph.backends.network.http import Bounds
+from gemmagraph.backends.openai.backend import OpenAIBackend
 from gemmagraph.prompts.messages import Image, Text, Thought, ToolCall, ToolResult, ToolSpec, Turn
 from gemmagraph.prompts.toolset import Toolset
 

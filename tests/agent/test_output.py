@@ -17,8 +17,8 @@ from gemmagraph.backends.scripted import ScriptedBackend
 from gemmagraph.errors import AgentError, ToolDefinitionError
 from gemmagraph.events import Reasked, ToolFinished
 from gemmagraph.output import ANSWER, Output
-from gemmagraph.prompts.grammar import grammar
-from gemmagraph.prompts.reply_schema import reply_schema
+from gemmagraph.prompts.grammar.calls import grammar
+from gemmagraph.prompts.grammar.reply import reply_schema
 from gemmagraph.prompts.toolset import Toolset
 
 PATIENCE = 30

@@ -11,11 +11,11 @@ import tiny_gemma
 
 from gemmagraph import ChatGemma, Gemma, errors
 from gemmagraph.backends.base import Request
-from gemmagraph.backends.coming import AHEAD
-from gemmagraph.backends.gguf import GgufBackend
-from gemmagraph.backends.http import Bounds
-from gemmagraph.backends.ollama import OllamaBackend
-from gemmagraph.backends.openai import OpenAIBackend
+from gemmagraph.backends.gguf.backend import GgufBackend
+from gemmagraph.backends.network.coming import AHEAD
+from gemmagraph.backends.network.http import Bounds
+from gemmagraph.backends.ollama.backend import OllamaBackend
+from gemmagraph.backends.openai.backend import OpenAIBackend
 
 PATIENCE = 20
 FLAT = {name: value for name, value in tiny_gemma.FLAT_AND_HOT.items() if name != "cache_prompt"} | {"seed": 3}
@@ -34,7 +34,7 @@ def engine(kind, tmp_path):
             pytest.importorskip(package, reason=f"{package} IS NOT INSTALLED: NO MODEL IS RUN BY TRANSFORMERS")
         import tiny_transformers
 
-        from gemmagraph.backends.transformers import TransformersBackend
+        from gemmagraph.backends.transformers.backend import TransformersBackend
 
         made = TransformersBackend(tiny_transformers.write_tiny_gemma_folder(tmp_path / "gemma3-tiny", "gemma3"))
     yield made
@@ -175,7 +175,7 @@ def test_who_waits_behind_more_than_is_read_ahead_is_told_what_to_do(ollama):
 ASKS = """
 import asyncio, sys
 from gemmagraph.backends.base import Request
-from gemmagraph.backends.ollama import OllamaBackend
+from gemmagraph.backends.ollama.backend import OllamaBackend
 
 async def ask(backend):
     said = Request("gemma3:4b", messages=({"role": "user", "content": "Say hello."},))

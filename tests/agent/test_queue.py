@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gemmagraph.backends.queue import Queue, queue_for
+from gemmagraph.backends.network.queue import Queue, queue_for
 from gemmagraph.errors import BackendTimeout
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from gemmagraph import Agent, Gemma, tool
 from gemmagraph.backends.base import Chunk, ModelInfo, Request, ServerCall
-from gemmagraph.backends.cassettes import MASK, CassetteError
-from gemmagraph.backends.recording import NOT_SET_UP, Cassette, NotRecorded, RecordingBackend
+from gemmagraph.backends.recorded.cassettes import MASK, CassetteError
+from gemmagraph.backends.recorded.recording import NOT_SET_UP, Cassette, NotRecorded, RecordingBackend
 from gemmagraph.backends.scripted import ScriptedBackend, ScriptError, Step
 from gemmagraph.errors import AgentError, BackendError, ServerError
 from gemmagraph.events import TextDelta
@@ -543,8 +543,8 @@ def test_a_file_that_cannot_be_made_is_said_and_nothing_is_left_of_it(ask, place
 DISK_FULL = """
 import asyncio, resource, sys
 from gemmagraph.backends.base import Request
-from gemmagraph.backends.cassettes import CassetteError
-from gemmagraph.backends.recording import Cassette, RecordingBackend
+from gemmagraph.backends.recorded.cassettes import CassetteError
+from gemmagraph.backends.recorded.recording import Cassette, RecordingBackend
 from gemmagraph.backends.scripted import ScriptedBackend
 
 async def ask(backend):

@@ -19,14 +19,14 @@ import pytest
 import tiny_transformers
 
 from gemmagraph import Agent, Gemma, errors
-from gemmagraph.backends import transformers_loading
 from gemmagraph.backends.base import Request
 from gemmagraph.backends.scripted import ScriptedBackend
-from gemmagraph.backends.transformers import TransformersBackend
-from gemmagraph.backends.transformers_hub import Left, Watch
-from gemmagraph.backends.transformers_loading import named
-from gemmagraph.backends.transformers_memory import Memory
-from gemmagraph.prompts.grammar import Grammar
+from gemmagraph.backends.transformers import loading as transformers_loading
+from gemmagraph.backends.transformers.backend import TransformersBackend
+from gemmagraph.backends.transformers.hub import Left, Watch
+from gemmagraph.backends.transformers.loading import named
+from gemmagraph.backends.transformers.memory import Memory
+from gemmagraph.prompts.grammar.calls import Grammar
 from gemmagraph.prompts.messages import Image, Text, Turn
 
 NOT_THERE = "IS NOT INSTALLED: NO MODEL IS RUN BY TRANSFORMERS. Run: pip install -e '.[transformers]'"
@@ -485,7 +485,7 @@ def test_closing_ends_replies_and_those_that_wait_and_frees_the_model(written):
 ENDS_WITHOUT_CLOSING = """
 import asyncio, sys
 from gemmagraph.backends.base import Request
-from gemmagraph.backends.transformers import TransformersBackend
+from gemmagraph.backends.transformers.backend import TransformersBackend
 
 async def main():
     chunks = TransformersBackend(sys.argv[1]).stream(Request("transformers", prompt="Hi", max_tokens=90_000))

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from gemmagraph import errors
 from gemmagraph.backends import backend_for
-from gemmagraph.backends.transformers_folder import read_folder
-from gemmagraph.backends.transformers_loading import named
-from gemmagraph.backends.transformers_options import checked
-from gemmagraph.backends.transformers_words import Words
+from gemmagraph.backends.transformers.folder import read_folder
+from gemmagraph.backends.transformers.loading import named
+from gemmagraph.backends.transformers.options import checked
+from gemmagraph.backends.transformers.words import Words
 from gemmagraph.prompts.catalog import family_of
 
 # --- tokens as text ---------------------------------------------------------------------------------------

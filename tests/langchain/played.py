@@ -11,7 +11,7 @@ from gemmagraph import Gemma
 from gemmagraph.backends import register_backend
 from gemmagraph.backends.base import Backend, Request
 from gemmagraph.backends.scripted import ScriptedBackend, Step
-from gemmagraph.prompts.arguments import write_plainly
+from gemmagraph.prompts.checking.arguments import write_plainly
 from gemmagraph.prompts.messages import Usage
 
 JOKE = {"setup": "Why do cats sit on keyboards?", "punchline": "They want the mouse."}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from gbnf_matcher import Matcher
 
-from gemmagraph.prompts.grammar import Choice, grammar
+from gemmagraph.prompts.grammar.calls import Choice, grammar
 from gemmagraph.prompts.messages import ToolCall, ToolSpec
 from gemmagraph.prompts.notation import notation_named
 

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gemmagraph.prompts.arguments import ArgumentChecker, Number, example_arguments
-from gemmagraph.prompts.coerce import Coercion
+from gemmagraph.prompts.checking.arguments import ArgumentChecker, Number, example_arguments
+from gemmagraph.prompts.checking.coerce import Coercion
+from gemmagraph.prompts.checking.faults import Faults
+from gemmagraph.prompts.checking.number import NotPlain, identity, plain
+from gemmagraph.prompts.checking.parameters import prepare
+from gemmagraph.prompts.checking.quickcheck import MISS, quick_check
 from gemmagraph.prompts.errors import InvalidArguments
-from gemmagraph.prompts.faults import Faults
 from gemmagraph.prompts.messages import ToolSpec
-from gemmagraph.prompts.number import NotPlain, identity, plain
-from gemmagraph.prompts.parameters import prepare
-from gemmagraph.prompts.quickcheck import MISS, quick_check
 
 NAMES = st.sampled_from(["a", "b", "c"])
 COUNTS = st.integers(0, 3)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gemmagraph.prompts.arguments import ArgumentChecker, unknown_tool_message
+from gemmagraph.prompts.checking.arguments import ArgumentChecker, unknown_tool_message
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import ToolSpec
 

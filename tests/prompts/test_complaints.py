@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gemmagraph.prompts.arguments import ArgumentChecker, Number
+from gemmagraph.prompts.checking.arguments import ArgumentChecker, Number
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import ToolSpec
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from gemmagraph.prompts.checking.schemas import flat, notes, signature, type_words
 from gemmagraph.prompts.messages import ToolSpec
 from gemmagraph.prompts.notation import notation_named, read
-from gemmagraph.prompts.schemas import flat, notes, signature, type_words
 from gemmagraph.prompts.toolset import Toolset
 
 NOTATIONS = ("function_call", "json", "tool_code", "pythonic")

@@ -14,10 +14,10 @@ import pytest
 from grammars import TOOLS, each_notation, matcher, written
 
 from gemmagraph.prompts.errors import NotationError
-from gemmagraph.prompts.function_call import FunctionCall
-from gemmagraph.prompts.grammar import Choice, Grammar, grammar
+from gemmagraph.prompts.grammar.calls import Choice, Grammar, grammar
 from gemmagraph.prompts.messages import ToolCall, ToolSpec
 from gemmagraph.prompts.notation import register_notation
+from gemmagraph.prompts.notations.function_call import FunctionCall
 from gemmagraph.prompts.toolset import Toolset
 
 

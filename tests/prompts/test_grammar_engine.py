@@ -17,7 +17,7 @@ import pytest
 import tiny_gemma
 from grammars import each_notation, in_bulk
 
-from gemmagraph.prompts.grammar import Choice, Grammar, grammar
+from gemmagraph.prompts.grammar.calls import Choice, Grammar, grammar
 from gemmagraph.prompts.messages import Reply, ToolSpec
 from gemmagraph.prompts.notation import notation_named, read
 from gemmagraph.prompts.toolset import Toolset

@@ -6,7 +6,7 @@ import pytest
 from grammars import NATIVE, NOTATIONS, PROMPTED, TOOLS, answers, each_notation, matcher, written
 
 from gemmagraph.prompts.errors import NotationError
-from gemmagraph.prompts.grammar import grammar
+from gemmagraph.prompts.grammar.calls import grammar
 from gemmagraph.prompts.messages import ToolSpec
 
 

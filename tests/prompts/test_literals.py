@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gemmagraph.prompts.doubt import is_doubtful
-from gemmagraph.prompts.literals import Cut, Literals, Unclear, Unreadable, json_value, same
-from gemmagraph.prompts.number import Number
-from gemmagraph.prompts.scan import MAX_DEPTH, Extent
+from gemmagraph.prompts.checking.number import Number
+from gemmagraph.prompts.reading.doubt import is_doubtful
+from gemmagraph.prompts.reading.literals import Cut, Literals, Unclear, Unreadable, json_value, same
+from gemmagraph.prompts.reading.scan import MAX_DEPTH, Extent
 
 KEYS = frozenset({"city", "days"})
 

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from gemmagraph.prompts.number import MAX_DIGITS, Number, identity
+from gemmagraph.prompts.checking.number import MAX_DIGITS, Number, identity
 
 VALUES: list[tuple[str, int | float]] = [
     ("0", 0),

@@ -7,9 +7,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from gemmagraph.prompts.arguments import ArgumentChecker
+from gemmagraph.prompts.checking.arguments import ArgumentChecker
+from gemmagraph.prompts.checking.formats import python_pattern
 from gemmagraph.prompts.errors import NotationError
-from gemmagraph.prompts.formats import python_pattern
 from gemmagraph.prompts.messages import ToolSpec
 
 

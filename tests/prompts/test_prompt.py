@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from gemmagraph.prompts.function_call import FunctionCall
 from gemmagraph.prompts.messages import Role, Text, Thought, ToolCall, ToolResult, ToolSpec, Turn
 from gemmagraph.prompts.notation import Reader, notation_named, register_notation
+from gemmagraph.prompts.notations.function_call import FunctionCall
 from gemmagraph.prompts.prompt import PromptWriter, Transcript
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.prompts.turns import GEMMA

@@ -9,10 +9,10 @@ import jsonschema
 import pytest
 
 from gemmagraph.prompts.errors import NotationError
-from gemmagraph.prompts.grammar import Choice
+from gemmagraph.prompts.grammar.calls import Choice
+from gemmagraph.prompts.grammar.reply import reply_schema, unwrapped
 from gemmagraph.prompts.messages import ToolSpec
 from gemmagraph.prompts.notation import notation_named, read
-from gemmagraph.prompts.reply_schema import reply_schema, unwrapped
 from gemmagraph.prompts.toolset import Toolset
 
 NODE = {

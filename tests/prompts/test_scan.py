@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gemmagraph.prompts.scan import MAX_DEPTH, Extent, State, turn_end_at
+from gemmagraph.prompts.reading.scan import MAX_DEPTH, Extent, State, turn_end_at
 
 KEYS = frozenset({"city", "days"})
 

@@ -13,7 +13,7 @@ import pytest
 
 from gemmagraph.prompts.messages import ToolResult, ToolSpec
 from gemmagraph.prompts.notation import notation_named, read
-from gemmagraph.prompts.stubs import stub
+from gemmagraph.prompts.notations.stubs import stub
 from gemmagraph.prompts.toolset import Toolset
 
 DATA = Path(__file__).parent.parent / "data"

@@ -9,8 +9,8 @@ import pytest
 
 from gemmagraph.prompts import NotationError, PromptWriter, Toolset, ToolSpec, notation_named, read, turn_format
 from gemmagraph.prompts.messages import ToolCall
-from gemmagraph.prompts.prompted import PromptedReader
-from gemmagraph.prompts.wording import use_wording
+from gemmagraph.prompts.notations.prompted import PromptedReader
+from gemmagraph.prompts.notations.wording import use_wording
 
 NOTATIONS = ("function_call", "json", "tool_code", "pythonic")
 each_notation = pytest.mark.parametrize("notation", NOTATIONS)

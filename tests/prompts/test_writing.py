@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gemmagraph.prompts.notations.writing import escape_marks, json_value, python_value, quoted
 from gemmagraph.prompts.turns import ALL_MARKS
-from gemmagraph.prompts.writing import escape_marks, json_value, python_value, quoted
 
 VALUES: dict[str, Any] = {
     "constants": [None, True, False],

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gemmagraph.prompts.checking.formats import python_pattern
 from gemmagraph.prompts.errors import InvalidArguments
-from gemmagraph.prompts.formats import python_pattern
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools.errors import ToolDefinitionError
 from gemmagraph.tools.imports.openapi import openapi_tools

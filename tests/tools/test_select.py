@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gemmagraph.prompts.messages import ToolSpec
-from gemmagraph.tools.select import Picked, Ranking
+from gemmagraph.tools.selection.ranking import Picked, Ranking
 
 DATA = Path(__file__).parent.parent / "data"
 

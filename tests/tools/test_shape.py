@@ -12,8 +12,8 @@ import pytest
 
 from gemmagraph.tools import ToolDefinitionError, ToolError
 from gemmagraph.tools.secrets import remember
-from gemmagraph.tools.shape import Shape
-from gemmagraph.tools.spill import Owner, Spill
+from gemmagraph.tools.shaping.shape import Shape
+from gemmagraph.tools.shaping.spill import Owner, Spill
 
 MOST = 400
 ISSUE = {"number": 12, "html_url": "https://x.example/12", "labels": [{"name": "bug"}], "closed": None}
@@ -294,7 +294,7 @@ def test_shapes_with_the_same_keys_are_equal() -> None:
 
 def test_jmespath_is_loaded_only_for_a_selection() -> None:
     code = (
-        "import sys; from gemmagraph.tools.shape import Shape; Shape(format='table').apply([1]); "
+        "import sys; from gemmagraph.tools.shaping.shape import Shape; Shape(format='table').apply([1]); "
         "assert 'jmespath' not in sys.modules; Shape(select='a'); assert 'jmespath' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

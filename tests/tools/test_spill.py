@@ -8,9 +8,9 @@ import pytest
 
 from gemmagraph.tools import ToolContext, ToolError, tool_from_schema
 from gemmagraph.tools.secrets import remember
-from gemmagraph.tools.shape import Shape
-from gemmagraph.tools.spill import Owner, Spill
-from gemmagraph.tools.spill_reader import reader
+from gemmagraph.tools.shaping.shape import Shape
+from gemmagraph.tools.shaping.spill import Owner, Spill
+from gemmagraph.tools.shaping.spill_reader import reader
 
 ANN = Owner("ann", "t1")
 MOST = 1_000

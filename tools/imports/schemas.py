@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+from gemmagraph.prompts.checking.parameters import prepare
+from gemmagraph.prompts.checking.schemas import changed
 from gemmagraph.prompts.errors import NotationError
 from gemmagraph.prompts.messages import JSON, ToolSpec
-from gemmagraph.prompts.parameters import prepare
-from gemmagraph.prompts.schemas import changed
 from gemmagraph.tools.errors import ToolDefinitionError
 from gemmagraph.tools.imports.patterns import linear
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gemmagraph.tools.words import word_set
+from gemmagraph.tools.selection.words import word_set
 
 PREPOSITIONS = word_set(
     """

@@ -10,7 +10,7 @@ from gemmagraph.backends.matcher.mentions import Piece, Said
 from gemmagraph.backends.matcher.naming import enumeration, fill_strings
 from gemmagraph.backends.matcher.params import Filling, Param, ParamKind
 from gemmagraph.prompts.messages import JSON
-from gemmagraph.tools.words import STOP_WORDS, concepts, stem, word_set
+from gemmagraph.tools.selection.words import STOP_WORDS, concepts, stem, word_set
 
 
 def fill(params: Sequence[Param], said: Said, matched: frozenset[int]) -> Filling:

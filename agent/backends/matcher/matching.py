@@ -19,7 +19,7 @@ from gemmagraph.backends.matcher.params import Filling, Param, params_of
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolSpec
 from gemmagraph.prompts.toolset import Toolset
-from gemmagraph.tools.words import STOP_WORDS, concepts, phrase_concepts, stem, word_set
+from gemmagraph.tools.selection.words import STOP_WORDS, concepts, phrase_concepts, stem, word_set
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from gemmagraph.backends.matcher.english import (
     SCALES,
     UNITS,
 )
-from gemmagraph.tools.words import STOP_WORDS, stem
+from gemmagraph.tools.selection.words import STOP_WORDS, stem
 
 Kind: TypeAlias = Literal["word", "id", "quoted", "number", "date", "path", "url", "email", "hashtag", "mark"]
 

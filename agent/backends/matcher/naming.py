@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from gemmagraph.backends.matcher.params import Filling, Param
 from gemmagraph.prompts.messages import JSON
-from gemmagraph.tools.words import concepts, word_set
+from gemmagraph.tools.selection.words import concepts, word_set
 
 _ROLES: dict[str, frozenset[str]] = {
     "from": word_set("from origin source start departure sender"),

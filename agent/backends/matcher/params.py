@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from gemmagraph.backends.matcher.mentions import Piece, Said
 from gemmagraph.prompts.messages import JSON, ToolSpec
-from gemmagraph.tools.words import STOP_WORDS, concepts, stem, word_set
+from gemmagraph.tools.selection.words import STOP_WORDS, concepts, stem, word_set
 
 ParamKind: TypeAlias = Literal[
     "enum",

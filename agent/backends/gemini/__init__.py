@@ -1,0 +1,1 @@
+"""Gemma on Google's Gemini API."""

@@ -1,0 +1,1 @@
+"""One request over the network: connections, time limits, lines, retries, whose turn it is."""

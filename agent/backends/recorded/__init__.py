@@ -1,0 +1,1 @@
+"""Exchanges with a model, recorded and played again."""

@@ -1,0 +1,1 @@
+"""A folder of weights, run in this process by transformers."""

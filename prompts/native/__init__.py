@@ -1,0 +1,1 @@
+"""The native notations, `gemma4` and `functiongemma`."""

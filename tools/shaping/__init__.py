@@ -1,0 +1,1 @@
+"""What of a tool's result the model gets to read."""
