@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from gemmagraph.fallback import Model, Route
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.tools import Tool
 from gemmagraph.tools.secrets import mask_all
@@ -70,8 +71,8 @@ class Offer:
             said = [message.text for message in messages if message.type == "human"][-_TURNS_READ:]
             # What was said last has the first choice.
             ranked = [name for text in reversed(said) for name in self._fitting(text)]
-            # "What can you do?" fits nothing, and must not be answered with "nothing".
-            for name in ranked or self._tools:
+            # What fits is found by words, which may be wrong or none: no room is left empty.
+            for name in (*ranked, *self._tools):
                 if len(names) < self._most:
                     names.setdefault(name)
         return frozenset(names)
@@ -92,3 +93,8 @@ class Offer:
     @cached_property
     def _ranking(self) -> Ranking:
         return Ranking(self.all.specs)
+
+
+def offered(tools: Iterable[Tool], gemma: Model) -> list[Tool]:
+    """The tools that a model is shown: what is no language model gets only those that change nothing."""
+    return [tool for tool in tools if tool.reads or isinstance(gemma, Route) or not gemma.backend.read_only_tools]

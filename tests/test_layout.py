@@ -42,25 +42,26 @@ ORDER = """
     tools/declared/units  tools/bodies/base  tools/shaping/spill  tools/shaping/texts  tools/shaping/shape
     tools/facts  tools/docstrings  tools/hints  tools/signature  tools/attempts  tools/failures  tools/cache
     tools/tool  tools/langchain  tools/forms  tools/sources  tools/files  tools/shaping/spill_reader
-    tools/selection/meanings  tools/selection/words  tools/selection/ranking  tools/guards/addresses
-    tools/guards/targets  tools/guards/hosts  tools/guards/answers  tools/guards/transport  tools/guards/launcher
-    tools/guards/sandbox  tools/guards/processes  tools/guards/paths  tools/guards/databases_statement
-    tools/guards/databases_binds  tools/guards/databases_rows  tools/guards/databases_running
-    tools/guards/databases_failures  tools/guards/databases_address  tools/guards/databases_sqlite
-    tools/guards/databases_postgres  tools/guards/databases  tools/bodies/http_answers  tools/bodies/http_connection
-    tools/bodies/http_request  tools/bodies/http  tools/bodies/shell  tools/bodies/sql_binds  tools/bodies/sql
-    tools/declaring  tools/declared/nodes  tools/declared/scalars  tools/declared/source  tools/declared/forms
-    tools/declared/structures  tools/declared/vocabulary  tools/declared/connections  tools/declared/bodies
-    tools/declared/tools  tools/declared/imports  tools/declared/people  tools/declared/format
-    tools/declared/problems  tools/declared/document  tools/declared/checks  tools/declared/loading
-    tools/declared/reference  tools/declared/making  tools/imports/foreign  tools/imports/patterns
-    tools/imports/schemas  tools/imports/openapi_yaml  tools/imports/openapi_document  tools/imports/openapi_texts
-    tools/imports/openapi_schemas  tools/imports/openapi_styles  tools/imports/openapi_request
-    tools/imports/openapi_contents  tools/imports/openapi_arguments  tools/imports/openapi_servers
-    tools/imports/openapi_operations  tools/imports/openapi_body  tools/imports/openapi  tools/imports/mcp_definitions
-    tools/imports/mcp_results  tools/imports/mcp_failures  tools/imports/mcp_streams  tools/imports/mcp_process
-    tools/imports/mcp_http  tools/imports/mcp_session  tools/imports/mcp_targets  tools/imports/mcp
-    tools/imports/importing
+    tools/selection/meanings  tools/selection/words  tools/selection/machines  tools/selection/office
+    tools/selection/trade  tools/selection/everyday  tools/selection/tongues  tools/selection/hints
+    tools/selection/reading  tools/selection/ranking  tools/guards/addresses  tools/guards/targets  tools/guards/hosts
+    tools/guards/answers  tools/guards/transport  tools/guards/launcher  tools/guards/sandbox  tools/guards/processes
+    tools/guards/paths  tools/guards/databases_statement  tools/guards/databases_binds  tools/guards/databases_rows
+    tools/guards/databases_running  tools/guards/databases_failures  tools/guards/databases_address
+    tools/guards/databases_sqlite  tools/guards/databases_postgres  tools/guards/databases  tools/bodies/http_answers
+    tools/bodies/http_connection  tools/bodies/http_request  tools/bodies/http  tools/bodies/shell
+    tools/bodies/sql_binds  tools/bodies/sql  tools/declaring  tools/declared/nodes  tools/declared/scalars
+    tools/declared/source  tools/declared/problems  tools/declared/forms  tools/declared/structures
+    tools/declared/vocabulary  tools/declared/connections  tools/declared/bodies  tools/declared/tools
+    tools/declared/imports  tools/declared/people  tools/declared/format  tools/declared/document
+    tools/declared/checks  tools/declared/loading  tools/declared/reference  tools/declared/making
+    tools/imports/foreign  tools/imports/patterns  tools/imports/schemas  tools/imports/openapi_yaml
+    tools/imports/openapi_document  tools/imports/openapi_texts  tools/imports/openapi_schemas
+    tools/imports/openapi_styles  tools/imports/openapi_request  tools/imports/openapi_contents
+    tools/imports/openapi_arguments  tools/imports/openapi_servers  tools/imports/openapi_operations
+    tools/imports/openapi_body  tools/imports/openapi  tools/imports/mcp_definitions  tools/imports/mcp_results
+    tools/imports/mcp_failures  tools/imports/mcp_streams  tools/imports/mcp_process  tools/imports/mcp_http
+    tools/imports/mcp_session  tools/imports/mcp_targets  tools/imports/mcp  tools/imports/importing
 
     agent/errors  agent/limits  agent/approvals  agent/events  agent/backends/base  agent/backends/recorded/cassettes
     agent/backends/recorded/likeness  agent/backends/recorded/recording  agent/backends/network/again

@@ -45,15 +45,23 @@ def test_of_few_tools_all_are_shown() -> None:
 @pytest.mark.parametrize(
     ("messages", "shown"),
     [
-        (said("Play music in the garden"), ["garden", "music"]),
-        (said("How is the traffic?"), ["traffic"]),
-        (said("How is the traffic?", "And do it now, please."), ["traffic"]),
+        (said("Play music in the garden"), ["garden", "music", "weather"]),
+        (said("How is the traffic?"), ["traffic", "weather", "invoice"]),
+        (said("How is the traffic?", "And do it now, please."), ["traffic", "weather", "invoice"]),
         (said("The printer", "the bank", "the garden, the music and the kitchen"), ["garden", "kitchen", "music"]),
-        (said("The printer", "the bank", "the garden"), ["garden", "bank"]),
+        (said("The printer", "the bank", "the garden"), ["garden", "bank", "weather"]),
         (said("What can you do?"), ["weather", "invoice", "calendar"]),
         (said("Bitte sag mir mehr."), ["weather", "invoice", "calendar"]),
     ],
-    ids=["both", "one", "before", "the last has the first choice", "two turns", "nothing fits", "other language"],
+    ids=[
+        "both",
+        "the room left is filled",
+        "before",
+        "the last has the first choice",
+        "two turns",
+        "nothing fits",
+        "foreign",
+    ],
 )
 def test_what_was_said_decides_which_are_shown(messages: list[AnyMessage], shown: list[str]) -> None:
     assert sorted(names(Offer(tools(), 3), messages)) == sorted(shown)
@@ -101,13 +109,13 @@ def test_within_a_turn_the_tools_and_the_beginning_of_the_prompt_stay() -> None:
         first = run(agent, "How are traffic and bank?", "t")
         second = run(agent, "Music!", "t")
     (picked,) = (event for event in first if isinstance(event, ToolsPicked))
-    assert picked == ToolsPicked(("ask_traffic", "ask_bank"), len(THINGS))
+    assert picked == ToolsPicked(("ask_weather", "ask_traffic", "ask_bank"), len(THINGS))
     shown = [request.tools.names for request in backend.requests]
     assert shown[0] == shown[1] == shown[2] == picked.names
     assert shown[3] == ("ask_traffic", "ask_music", "ask_bank")  # those that were called stay
     assert any(isinstance(event, ToolsPicked) for event in second)
     for request in backend.requests[:3]:
-        assert "ask_weather" not in str(request.prompt or request.messages)
+        assert "ask_garden" not in str(request.prompt or request.messages)
 
 
 def test_a_tool_that_is_not_shown_cannot_be_called() -> None:

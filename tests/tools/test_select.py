@@ -1,13 +1,18 @@
 """Which of many tools a request needs, found by words.
 
-Tools and requests in `tests/data/selection` were written before the ranking, 244 of the 446 requests without a word
-of their tool's name. It was tuned with the first of each two requests; what failed of the others was never looked at:
-their figure is the one to expect of new requests. Both were written by the same hand; those of `tests/data/builtin`
-by another, for other tools.
+The tools and the first requests in `tests/data/selection` were written before the ranking, 244 of the 446 requests
+without a word of their tool's name. It was tuned with the first of each two; what failed of the others was never
+looked at. Both were written by the same hand. The 240 of `blind.jsonl` were written by somebody who never saw the
+ranking, 79 % of them without a word of the name; a line lists every tool that would do. Its even lines were tuned
+with, its odd ones never read: their figure is the one to expect of new requests. Those of `tests/data/builtin` come
+from yet another hand, for other tools.
 """
 
 import json
 import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +23,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gemmagraph.prompts.messages import ToolSpec
+from gemmagraph.tools.selection.everyday import EVERYDAY
+from gemmagraph.tools.selection.hints import hints, phrase_hints
+from gemmagraph.tools.selection.machines import MACHINES
+from gemmagraph.tools.selection.office import OFFICE
 from gemmagraph.tools.selection.ranking import Picked, Ranking
+from gemmagraph.tools.selection.tongues import TONGUES
+from gemmagraph.tools.selection.trade import TRADE
+from gemmagraph.tools.selection.words import STOP_WORDS
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -41,9 +53,9 @@ def names(text: str, k: int = 8, over: Ranking | None = None, **more: Any) -> li
     return [picked.name for picked in (over or ranking()).best(text, k, **more)]
 
 
-def recall(requests: list[dict[str, Any]]) -> float:
-    """The part of the requests of which all tools are among the best eight."""
-    return sum(set(row["tools"]) <= set(names(row["text"])) for row in requests) / len(requests)
+def found(requests: list[dict[str, Any]], enough: Callable[[Iterable[bool]], bool] = all) -> int:
+    """How many of the requests have their tools among the best eight."""
+    return sum(enough(tool in names(row["text"]) for tool in row["tools"]) for row in requests)
 
 
 def says_a_word_of_the_name(row: dict[str, Any]) -> bool:
@@ -57,30 +69,38 @@ REQUESTS = rows("selection/requests.jsonl")
 SEEN, UNSEEN = REQUESTS[0::2], REQUESTS[1::2]
 NAMED = [row for row in REQUESTS if says_a_word_of_the_name(row)]
 UNNAMED = [row for row in REQUESTS if row not in NAMED]
+BLIND = rows("selection/blind.jsonl")
+HELD_OUT, DEV = BLIND[0::2], BLIND[1::2]
 
 
 def test_there_are_as_many_tools_and_requests_as_were_asked_for() -> None:
     assert len({spec.name for spec in tools()}) == len(tools()) >= 300
-    assert len({row["text"] for row in REQUESTS}) == len(REQUESTS) >= 200
+    assert len({row["text"] for row in [*REQUESTS, *BLIND]}) == len(REQUESTS) + len(BLIND) >= 200
     assert len(UNNAMED) >= len(REQUESTS) / 2
-    assert {name for row in REQUESTS for name in row["tools"]} <= {spec.name for spec in tools()}
+    assert sum(not says_a_word_of_the_name(row) for row in BLIND) >= 0.75 * len(BLIND)
+    assert {name for row in [*REQUESTS, *BLIND] for name in row["tools"]} <= {spec.name for spec in tools()}
 
 
 def test_nineteen_of_twenty_requests_find_their_tools_among_the_best_eight() -> None:
-    assert recall(REQUESTS) >= 0.95
+    assert found(REQUESTS) >= 0.95 * len(REQUESTS)
+    assert found(REQUESTS) + found(BLIND, any) >= 0.95 * (len(REQUESTS) + len(BLIND))
 
 
 @pytest.mark.parametrize(
-    ("requests", "least"),
+    ("requests", "enough", "least"),
     [
-        pytest.param(SEEN, 0.97, id="it-was-tuned-with"),
-        pytest.param(UNSEEN, 0.91, id="it-was-not-tuned-with"),
-        pytest.param(NAMED, 0.99, id="with-a-word-of-the-name"),
-        pytest.param(UNNAMED, 0.90, id="without-a-word-of-the-name"),
+        pytest.param(SEEN, all, 0.98, id="it-was-tuned-with"),
+        pytest.param(UNSEEN, all, 0.95, id="it-was-not-tuned-with"),
+        pytest.param(NAMED, all, 0.99, id="with-a-word-of-the-name"),
+        pytest.param(UNNAMED, all, 0.94, id="without-a-word-of-the-name"),
+        pytest.param(DEV, any, 0.98, id="of-another-hand-tuned-with"),
+        pytest.param(HELD_OUT, any, 0.87, id="of-another-hand-never-read"),
     ],
 )
-def test_no_kind_of_requests_fares_much_worse(requests: list[dict[str, Any]], least: float) -> None:
-    assert recall(requests) >= least
+def test_no_kind_of_requests_fares_much_worse(
+    requests: list[dict[str, Any]], enough: Callable[[Iterable[bool]], bool], least: float
+) -> None:
+    assert found(requests, enough) >= least * len(requests), "(of those never read, do not look which)"
 
 
 def test_requests_of_another_hand_find_their_tools_among_all_of_ours() -> None:
@@ -92,9 +112,9 @@ def test_requests_of_another_hand_find_their_tools_among_all_of_ours() -> None:
     among = Ranking([*(spec for spec in tools() if spec.name not in theirs), *theirs.values()])
     asked = [row for name in ("requests", "holdout") for row in rows(f"builtin/{name}.jsonl") if row["tool"]]
 
-    found = [row["tool"] in names(row["request"], over=among) for row in asked]
-    assert len(found) == 140
-    assert sum(found) >= 0.9 * len(found)
+    hits = [row["tool"] in names(row["request"], over=among) for row in asked]
+    assert len(hits) == 140
+    assert sum(hits) >= 0.95 * len(hits)
 
 
 # --- how ------------------------------------------------------------------------------------------------------
@@ -114,6 +134,7 @@ FEW = Ranking(
         made("pages", "Fetches something.", source={"properties": {"url": {"description": "Where it lies"}}}),
         made("teichpumpe_schalten", "Schaltet die Teichpumpe."),
         made("mizuyari", "植物に水をやります。"),
+        made("wake_crew", "Calls the engineer on duty."),
     ]
 )
 
@@ -133,11 +154,34 @@ FEW = Ranking(
         pytest.param("den Teich an", "teichpumpe_schalten", id="part-of-a-compound"),
         pytest.param("SCHALTE die Teichpumpe", "teichpumpe_schalten", id="case"),
         pytest.param("植物の水", "mizuyari", id="no-spaces"),
+        pytest.param("7時に植物", "mizuyari", id="no-spaces-after-a-digit"),
+        pytest.param("who has standby", "wake_crew", id="hinted-at"),
+        pytest.param("whom can I reach late tonight", "wake_crew", id="hinted-at-by-a-phrase"),
+        pytest.param("übersetze das bitte", "translation_memory", id="another-language"),
         pytest.param("get https://example.org/x", "pages", id="value-for-a-nested-parameter"),
     ],
 )
 def test_tool_is_found(request_: str, name: str) -> None:
     assert names(request_, 1, FEW) == [name]
+
+
+def test_tool_of_which_the_whole_name_is_meant_is_first() -> None:
+    longer = made("gate_close_log")
+    exact = made("close_gate", "Moves two wings of steel.")
+    alike = Ranking([longer, exact, made("lamp"), made("pump")])
+    assert names("close the gate", 1, alike) == ["close_gate"]
+
+
+def test_what_is_quoted_counts_less() -> None:
+    (said,), (quoted,) = FEW.best("restart it", 1), FEW.best('what does "restart it" mean', 1)
+    assert said.name == quoted.name == "restart_pump"
+    assert said.score > quoted.score > 0
+
+
+def test_both_parts_of_a_compound_find_the_tool() -> None:
+    apart = Ranking([made("timetable"), made("table"), made("time"), made("lamp")])
+    assert "timetable" in names("which table", 2, apart)
+    assert "timetable" in names("what time", 2, apart)
 
 
 def test_best_is_first_and_scores_fall() -> None:
@@ -205,3 +249,46 @@ def test_any_text_gets_an_answer(text: str, k: int) -> None:
 def test_any_schema_can_be_ranked(schema: dict[str, Any]) -> None:
     spec = ToolSpec("odd", "An odd one.", {"properties": schema, "items": schema, "enum": schema, "anyOf": [schema]})
     assert names("odd", 1, Ranking([spec])) == ["odd"]
+
+
+# --- the vocabulary -------------------------------------------------------------------------------------------
+
+TABLES = {"machines": MACHINES, "office": OFFICE, "trade": TRADE, "everyday": EVERYDAY, "tongues": TONGUES}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_each_line_of_the_vocabulary_says_something(table: str) -> None:
+    lines = TABLES[table].strip("\n").replace("\n ", "").split("\n")
+    for line in lines:
+        said, arrow, meant = line.partition(" > ")
+        assert said.split(), line
+        assert ">" not in said + meant, line
+        assert bool(arrow) == bool(meant.split()), line
+        assert len(set(said.split())) == len(said.split()), line
+        assert not set(said.split()) & STOP_WORDS, line
+
+
+def test_no_entry_of_the_vocabulary_is_long_enough_to_be_a_request() -> None:
+    entries = {entry for table in TABLES.values() for entry in table.split()}
+    assert max(len(re.split("[_-]", entry)) for entry in entries) <= 3
+
+
+def test_phrase_hints_at_what_it_means_with_words_in_between() -> None:
+    assert ("undo", True) in phrase_hints("go", ("back",))
+    assert ("undo", False) in phrase_hints("go", ("the", "long", "way", "back"))
+    assert not list(phrase_hints("go", ("long", "way")))
+    assert "temperatur" in hints("umbrella")
+    assert hints("zzqx") == ()
+
+
+def test_vocabulary_is_read_with_the_first_request() -> None:
+    code = """
+import sys
+from gemmagraph.tools.selection.ranking import Ranking
+tables = {"machines", "office", "trade", "everyday", "tongues", "meanings"}
+there = lambda: {name for name in tables if f"gemmagraph.tools.selection.{name}" in sys.modules}
+assert not there(), there()
+Ranking([]).best("restart", 8)
+assert there() == tables, there()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -1,9 +1,10 @@
 """Which of many tools a request needs, by the words they share: no model is asked.
 
 A tool is found by its name, description, examples, parameters and their allowed values: BM25 over these fields, on
-stems. What is said in other words is found by groups of meaning (`words.py`), by another ending of the same word,
-and, where a word is known in no form, by its letters, which forgives typos and finds the parts of compounds. What
-stands for a value, such as an address or an amount, speaks for tools with such a parameter.
+stems; more so the more of its name is meant. What is said in other words is found by groups of meaning (`words.py`),
+by what people's words hint at (`hints.py`), by another ending of the same word, by the two parts of a compound, and,
+where a word is known in no form, by its letters, which forgives typos. What stands for a value, such as an address or
+an amount, speaks for tools with such a parameter; what is quoted counts less.
 
 The same request always gets the same tools in the same order.
 """
@@ -11,24 +12,16 @@ The same request always gets the same tools in the same order.
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from gemmagraph.prompts.messages import JSON, ToolSpec
-from gemmagraph.tools.selection.words import STOP_WORDS, concepts, phrase_concepts, stem, word_set
-
-_IN_NAME: Final = 3.0
-_IN_EXAMPLE: Final = 2.0
-_IN_DESCRIPTION: Final = 2.0
-_IN_PARAMETER: Final = 1.0
-_IN_VALUES: Final = 1.0
-_IN_PARAMETER_DESCRIPTION: Final = 0.6
-"""What a word is worth by where a tool has it."""
+from gemmagraph.prompts.messages import ToolSpec
+from gemmagraph.tools.selection.hints import hints, phrase_hints
+from gemmagraph.tools.selection.reading import Word, parted, values_in, words_of, words_of_name, words_of_tool
+from gemmagraph.tools.selection.words import concepts, phrase_concepts, stem, word_set
 
 _SATURATION: Final = 1.5
 _LENGTH: Final = 0.5
@@ -40,14 +33,22 @@ _SAME_PHRASE_APART: Final = 0.7
 _SAME_ROOT: Final = 0.8
 _SAME_LETTERS: Final = 0.7
 _VALUE: Final = 0.8
+_HINT: Final = 0.7
+_PHRASE_HINT: Final = 0.8
+_PHRASE_HINT_APART: Final = 0.5
 """What is worth less than the word itself, and by how much."""
 
+_IN_QUOTES: Final = 0.5
+"""A quotation is seldom what is asked for, more often what to do it with."""
+_WHOLE_NAME: Final = 0.5
+"""How much more a tool is worth if all words of its name are meant."""
 _VAGUELY: Final = 0.5
 _VAGUE: Final = frozenset(
     map(
         stem,
         word_set(
-            "second minute hour day week month year today people person one two three four five six ten first third"
+            "second minute hour day week month year today tonight tomorrow yesterday morning afternoon evening night "
+            "weekend now moment next last past previous people person one two three four five six ten first third"
         ),
     )
 )
@@ -56,11 +57,13 @@ _NEAR: Final = 2
 _FAR: Final = 5
 """So many words on, the end of a phrase is looked for: "roll the last deployment back"."""
 
+_IN_COMPOUND: Final = 0.5
+_SHORTEST_PART: Final = 3
+"""A word of a tool may be made of two others, as `timezone` is; then they count, too, so much less."""
+
 _LONGEST: Final = 4_000
 """Characters of a request that are looked at: the first half of them from its beginning, the rest from its end."""
 _MOST_WORDS: Final = 120
-_LONGEST_FIELD: Final = 2_000
-_DEPTH: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,10 @@ class Ranking:
     def __init__(self, specs: Iterable[ToolSpec]) -> None:
         kept = tuple(specs)
         self._names = tuple(spec.name for spec in kept)
-        found = [_counted(spec) for spec in kept]
+        fields = [words_of_tool(spec) for spec in kept]
+        plain = {word.plain for said in fields for _, words in said for word in words if not word.small}
+        compounds = {word: parts for word in plain if (parts := _parts(word, plain))}
+        found = [_counted(said, compounds) for said in fields]
         lengths = [sum(counts.values()) for counts in found]
         usual = sum(lengths) / len(lengths) if lengths else 1.0
         holders = Counter(key for counts in found for key in counts)
@@ -88,6 +94,13 @@ class Ranking:
             for key, count in counts.items():
                 self._postings[key].append((at, rarity[key] * count / (count + fullness)))
         self._postings.default_factory = None
+        named = [[word.stem for word in words_of_name(name) if not word.small] for name in self._names]
+        self._name_lengths = [len(stems) for stems in named]
+        self._in_names: dict[str, list[tuple[int, int]]] = {}
+        for at, stems in enumerate(named):
+            for number, part in enumerate(stems):
+                for key in {part, *concepts(part)}:
+                    self._in_names.setdefault(key, []).append((at, 1 << number))
 
     def best(self, text: str, k: int, pinned: Collection[str] = ()) -> tuple[Picked, ...]:
         """The `k` tools that fit the request best, best first, and the pinned ones, which take no place of them.
@@ -95,7 +108,9 @@ class Ranking:
         Fewer if fewer have anything in common with it: a request that names nothing gets the pinned ones alone.
         """
         scores: dict[int, float] = defaultdict(float)
+        meant: set[str] = set()
         for keys in self._meanings(text):
+            meant.update(keys)
             worth: dict[int, float] = {}
             for key, share in keys.items():
                 for at, weight in self._postings.get(key, ()):
@@ -103,26 +118,44 @@ class Ranking:
                         worth[at] = share * weight
             for at, value in worth.items():
                 scores[at] += value
+        for at, part in self._named(meant):
+            scores[at] *= 1 + _WHOLE_NAME * part
         ranked = sorted(scores, key=lambda at: (-scores[at], at))
         kept = [at for at in ranked if self._names[at] not in pinned][: max(k, 0)]
         kept += [at for at, name in enumerate(self._names) if name in pinned]
         kept.sort(key=lambda at: (-scores.get(at, 0.0), at))
         return tuple(Picked(self._names[at], round(scores.get(at, 0.0), 4)) for at in kept)
 
+    def _named(self, meant: Iterable[str]) -> Iterator[tuple[int, float]]:
+        """The tools of whose names something is meant, and which part of the name."""
+        found: dict[int, int] = defaultdict(int)
+        for key in meant:
+            for at, word in self._in_names.get(key, ()):
+                found[at] |= word
+        for at, words in found.items():
+            yield at, words.bit_count() / self._name_lengths[at]
+
     def _meanings(self, text: str) -> Iterator[Mapping[str, float]]:
         """For each word of a request what it may stand for, and how surely."""
         if len(text) > _LONGEST:
             text = f"{text[: _LONGEST // 2]} {text[-_LONGEST // 2 :]}"
-        said = list(_words(text))
+        own, quoted = parted(text)
+        yield from self._said(own)
+        for keys in self._said(quoted):
+            yield {key: share * _IN_QUOTES for key, share in keys.items()}
+
+    def _said(self, text: str) -> Iterator[Mapping[str, float]]:
+        said = list(words_of(text))
         seen: set[str] = set()
         for at, word in enumerate(said):
             following = tuple(one.stem for one in said[at + 1 : at + 1 + _FAR])
-            keys = dict.fromkeys(phrase_concepts(word.stem, following), _SAME_PHRASE_APART)
-            keys |= dict.fromkeys(phrase_concepts(word.stem, following[:_NEAR]), _SAME_PHRASE)
+            keys = _phrased(word.stem, following)
             joined = f"{word.plain}{said[at + 1].plain}" if following else ""
             if joined in self._postings:
                 keys[joined] = 1.0
-            if not word.small and word.stem not in seen:
+            if word.plain.isdecimal():
+                keys |= dict.fromkeys(hints(word.plain), _HINT)
+            elif not word.small and word.stem not in seen:
                 seen.add(word.stem)
                 share = _VAGUELY if word.stem in _VAGUE else 1.0
                 keys = {key: share * worth for key, worth in self._known(word.stem).items()} | keys
@@ -130,13 +163,12 @@ class Ranking:
                 yield keys
             if len(seen) >= _MOST_WORDS:
                 break
-        for shape, hints in _SHAPES:
-            if shape.search(text):
-                yield from ({hint: _VALUE} for hint in hints)
+        yield from ({hint: _VALUE} for hint in values_in(text))
 
     def _known(self, word: str) -> dict[str, float]:
         """What a word stands for in the words of these tools."""
-        keys = dict.fromkeys(concepts(word), _SAME_MEANING)
+        keys = dict.fromkeys(hints(word), _HINT)
+        keys |= dict.fromkeys(concepts(word), _SAME_MEANING)
         keys |= dict.fromkeys(self._akin(word), _SAME_ROOT)
         if word in self._postings:
             keys[word] = 1.0
@@ -208,103 +240,36 @@ def _one_slip(word: str, other: str) -> bool:
     return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[:2][::-1] and a[2:] == b[2:])
 
 
-# --- the words of a text ----------------------------------------------------------------------------------
-
-_WORDS = re.compile(r"([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+)|([^\W_]+(?:['’][^\W_]+)*)")
-_HUMPS = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_ACCENTS = re.compile("[\u0300-\u036f]")
-
-
-@dataclass(frozen=True, slots=True)
-class _Word:
-    plain: str
-    stem: str
-    small: bool
-    """Whether it says nothing by itself."""
+def _phrased(first: str, following: tuple[str, ...]) -> dict[str, float]:
+    """What the phrases stand for that begin with the stem `first`."""
+    keys = dict.fromkeys(phrase_concepts(first, following), _SAME_PHRASE_APART)
+    keys |= dict.fromkeys(phrase_concepts(first, following[:_NEAR]), _SAME_PHRASE)
+    for hint, as_one in phrase_hints(first, following):
+        keys[hint] = max(keys.get(hint, 0.0), _PHRASE_HINT if as_one else _PHRASE_HINT_APART)
+    return keys
 
 
-def _words(text: str) -> Iterator[_Word]:
-    """The words of a text; of `camelCase` the parts and the whole; of writing without spaces each two letters."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", text)))
-    for run, word in _WORDS.findall(text):
-        if run:
-            yield from (_Word(pair, pair, False) for pair in (run[at : at + 2] for at in range(max(1, len(run) - 1))))
-            continue
-        parts = _HUMPS.split(word)
-        for part in (word, *parts) if len(parts) > 1 else parts:
-            plain = part.lower().replace("’", "'")
-            yield _Word(plain, stem(plain), plain.isdecimal() or plain.partition("'")[0] in STOP_WORDS)
-
-
-_SHAPES: Final = tuple(
-    (re.compile(shape), tuple(stem(word) for word in words.split()))
-    for shape, words in (
-        (r"https?://", "url link page"),
-        (r"[\w.+-]@[\w-]{1,60}\.\w", "email mail"),
-        (r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])", "ip host"),
-        (r"(?<!\w)#[A-Za-z]", "channel tag"),
-        (r"\w\.(?:org|com|net|io|de|dev)\b", "host domain"),
-        (r"\w\.(?:pdf|docx?|xlsx?|csv|txt|md|png|jpe?g|mp[34]|zip|json|ya?ml)\b", "file"),
-        (r"(?<!\w)~?/[\w.-]+", "path folder"),
-        (r"[€$£¥]|\b(?:euros?|dollars?|pounds?|EUR|USD)\b", "amount currency"),
-        (r"(?<!\d)\d{4}-\d\d-\d\d(?!\d)", "date"),
-        (r"\+\d[\d ]{6,}", "phone number"),
-        (r"\b[A-Z]{2}\d{2}[A-Z\d]{11,30}\b", "iban"),
-        (r"\b[A-Z][A-Z\d]+-\d+\b", "key issue ticket"),
-        (r"(?<!\w)#\d+", "number issue"),
-        (r"\bv\d+\.\d|(?<![\d.])\d+\.\d+\.\d+(?![\d.])", "version revision release"),
-        (r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}/\d", "cidr"),
-        (r"(?i)\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b|\b\d{1,2}(?::\d\d)? ?[ap]m\b", "appointment"),
-        (r"\d *[+*×÷^] *\d|\d +[-/] +\d|\d *% +of\b|\d (?:plus|minus|times|divided)\b", "arithmetic expression"),
-        (r"\w\([^()]{0,200}\[\d+[smhdw]\]", "promql expression"),
-        (r"(?i)\bselect\b.{1,200}?\bfrom\b", "sql statement"),
-        (r"(?<!\w)\^\S|\S\$(?!\S)|\.\*|\[\w-\w\]|\\[dws]", "regular expression pattern regex"),
-    )
-)
-"""What a value looks like, and the words of parameters that take such."""
-
-
-# --- the words of a tool ----------------------------------------------------------------------------------
-
-
-def _counted(spec: ToolSpec) -> dict[str, float]:
+def _counted(
+    fields: Iterable[tuple[float, list[Word]]], compounds: Mapping[str, tuple[str, str]]
+) -> dict[str, float]:
     """The stems and meanings of a tool's words, each with what they are worth together."""
     found: dict[str, float] = defaultdict(float)
-    for weight, text in _fields(spec):
-        said = list(_words(text[:_LONGEST_FIELD]))
+    for weight, said in fields:
         for at, word in enumerate(said):
             following = tuple(one.stem for one in said[at + 1 : at + 1 + _NEAR])
             keys = set(phrase_concepts(word.stem, following))
             if not word.small:
                 keys |= {word.stem, *concepts(word.stem)}
+                for part in compounds.get(word.plain, ()):
+                    found[part] += weight * _IN_COMPOUND
             for key in keys:
                 found[key] += weight
     return found
 
 
-def _fields(spec: ToolSpec) -> Iterator[tuple[float, str]]:
-    yield _IN_NAME, spec.name
-    yield _IN_DESCRIPTION, spec.description
-    for example in spec.examples:
-        yield _IN_EXAMPLE, str(example.get("user", ""))
-    yield from _schema_fields(spec.parameters, _DEPTH)
-
-
-def _schema_fields(schema: JSON, depth: int) -> Iterator[tuple[float, str]]:
-    """The names of properties, what is said of them, and the values they allow."""
-    if not isinstance(schema, Mapping) or depth == 0:
-        return
-    allowed = schema.get("enum")
-    if isinstance(allowed, list):
-        yield _IN_VALUES, " ".join(value for value in allowed[:100] if isinstance(value, str))
-    properties = schema.get("properties")
-    for name, inner in properties.items() if isinstance(properties, Mapping) else ():
-        yield _IN_PARAMETER, str(name)
-        if isinstance(inner, Mapping):
-            yield _IN_PARAMETER_DESCRIPTION, str(inner.get("description", ""))
-        yield from _schema_fields(inner, depth - 1)
-    for key in ("items", "anyOf", "oneOf", "allOf"):
-        inner = schema.get(key)
-        for one in inner if isinstance(inner, list) else (inner,):
-            yield from _schema_fields(one, depth - 1)
+def _parts(word: str, plain: Collection[str]) -> tuple[str, str] | None:
+    """The stems of the two words that a word is made of."""
+    for at in range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1):
+        if word[:at] in plain and word[at:] in plain:
+            return stem(word[:at]), stem(word[at:])
+    return None

@@ -5,9 +5,8 @@ Nothing here knows a tool.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from gemmagraph.tools.selection.meanings import GROUPS
+from collections.abc import Mapping
+from functools import cache, lru_cache
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -42,7 +41,7 @@ def stem(word: str) -> str:
         return word
     word = _singular(word)
     for endings in (("ing", "ed"), ("est", "er", "ly", "able")):
-        for ending in endings:
+        for ending in endings if word.endswith(endings) else ():
             if word.endswith(ending) and len(word) - len(ending) >= 3 and word not in _WHOLE:
                 word = word.removesuffix(ending)
                 break
@@ -60,8 +59,11 @@ def _singular(word: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
 
 
-def _concepts() -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[tuple[str, str], ...]]]:
+@cache
+def _concepts() -> tuple[Mapping[str, tuple[str, ...]], Mapping[str, tuple[tuple[str, str], ...]]]:
     """The groups of each word; for each word that begins a phrase, its second word and the group."""
+    from gemmagraph.tools.selection.meanings import GROUPS
+
     single: dict[str, dict[str, None]] = {}
     phrases: dict[str, dict[tuple[str, str], None]] = {}
     for number, group in enumerate(GROUPS.split("|")):
@@ -78,14 +80,11 @@ def _concepts() -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[tuple[str, 
     )
 
 
-_SINGLE, _PHRASES = _concepts()
-
-
 def concepts(word: str) -> tuple[str, ...]:
     """The groups that a stem stands in."""
-    return _SINGLE.get(word, ())
+    return _concepts()[0].get(word, ())
 
 
 def phrase_concepts(first: str, following: tuple[str, ...]) -> list[str]:
     """The groups of the phrases that begin with the stem `first` and end in one of those that follow it."""
-    return [concept for second, concept in _PHRASES.get(first, ()) if second in following]
+    return [concept for second, concept in _concepts()[1].get(first, ()) if second in following]
