@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gemmagraph.errors import AgentError
@@ -14,15 +15,18 @@ from gemmagraph.fallback import Fallback, Model
 from gemmagraph.limits import Limits
 from gemmagraph.model import Gemma
 from gemmagraph.policy import Policy, Rule
+from gemmagraph.store.address import address_of
 from gemmagraph.tools import Tool, ToolDefinitionError, run_sync
 from gemmagraph.tools.declared.checks import check_tool_names
 from gemmagraph.tools.declared.document import Document
-from gemmagraph.tools.declared.loading import load_document
+from gemmagraph.tools.declared.loading import read_document
 from gemmagraph.tools.declared.making import Entry, Maker
-from gemmagraph.tools.declared.problems import FileErrors
+from gemmagraph.tools.declared.problems import FileErrors, Problem
+from gemmagraph.tools.declared.units import Rate
 from gemmagraph.tools.imports.foreign import Import
 from gemmagraph.tools.imports.importing import imports_of
-from gemmagraph.tools.secrets import Secrets
+from gemmagraph.tools.runtime import close_all
+from gemmagraph.tools.secrets import Secrets, mask, mask_all
 from gemmagraph.tools.shaping.spill import READER
 from gemmagraph.tools.shaping.spill_reader import with_reader
 
@@ -32,11 +36,7 @@ if TYPE_CHECKING:
     from gemmagraph.tools.langchain import LangChainTool
 
 DEFAULT_FILE: Final = "assistant.yaml"
-LATER: Final = {
-    "store": "threads on disk",
-    "per_user": "limits of one user",
-    "bots": "chat services",
-}
+LATER: Final = {"bots": "chat services"}
 """Keys that are checked and kept, and do nothing yet."""
 
 
@@ -74,8 +74,7 @@ class Assistant:
     @property
     def waiting(self) -> list[str]:
         """Keys of the file that do nothing yet."""
-        limits = self.values.get("limits") or {}
-        return [key for key in LATER if key in self.values or (key == "per_user" and key in limits)]
+        return [key for key in LATER if key in self.values]
 
     def model(self) -> Model | None:
         """The model that the file names."""
@@ -83,6 +82,10 @@ class Assistant:
         if said is None:
             return None
         keys = {"name": said} if isinstance(said, str) else dict(said)
+        for key, value in keys.items():
+            why = self.document.settings.missing(("model", key))
+            if why and (value == "" or key == "fallback"):  # else the command line has said another
+                raise AgentError(f"{self.document.place(('model', key))}: the model cannot be asked: {why}.")
         for key in ("api_key", "base_url"):
             if key in keys:
                 keys[key] = self._revealed(keys[key], ("model", key))
@@ -90,37 +93,70 @@ class Assistant:
         first = Gemma(keys.pop("name"), **keys)
         return Fallback([first, *others]) if others else first
 
+    def store(self) -> str | Path | None:
+        """Where the file says that threads are kept. A SQLite file is named relative to it.
+
+        Raises:
+            GemmagraphError: that is no store, or the secret or setting in it is not there.
+        """
+        path = ("store",)
+        said = self.values.get("store")
+        if said is None:
+            return None
+        if why := self.document.settings.missing(path):
+            raise AgentError(f"{self.document.place(path)}: nothing can be kept: {why}.")
+        revealed = self._revealed(said, path)
+        try:
+            address = address_of(revealed)
+        except AgentError as exc:
+            raise AgentError(f"{self.document.place(path)}: {exc.message}", hint=exc.hint) from None
+        return self.document.folder(path) / address.target if address.kind == "sqlite" else revealed
+
     async def open(self) -> list[Tool]:
         """The tools that can run here, of the toolset if there is one, with the policy in front of them. Python files
         are imported, MCP servers started; what fails is noted in `unavailable`.
 
         Raises:
-            FileErrors: two tools have the same name, or the policy or a toolset names one that is not there.
+            FileErrors: a Python file is not as the file says, two tools have the same name, or the policy or a
+                toolset names one that is not there.
         """
+        problems: list[Problem] = []
         wanted = (entry for entry in self.entries if self.includes(entry.name))
-        found = [tool for entry in wanted if (tool := self._made(entry)) is not None]
-        imported = await asyncio.gather(*(self._opened(one) for one in self.imports), return_exceptions=True)
-        found += [tool for tools in imported if not isinstance(tools, BaseException) for tool in tools]
+        found = [tool for entry in wanted if (tool := self._made(entry, problems)) is not None]
+        imported = await asyncio.gather(*(self._opened(one) for one in self._needed()), return_exceptions=True)
+        groups = [tools for tools in imported if not isinstance(tools, BaseException)]
+        found += [tool for tools in groups for tool in tools]
         try:
-            for problem in imported:
-                if isinstance(problem, BaseException):
-                    raise problem
-            tools = self._distinct(found)
+            for failure in imported:
+                if isinstance(failure, FileErrors):
+                    problems += failure.problems
+                elif isinstance(failure, BaseException):
+                    raise failure
+            tools = self._distinct(found, problems)
+            if problems:
+                raise FileErrors(self.document.sorted(problems))
             self._check_names(tools)
         except BaseException:
-            await asyncio.gather(*(tool.close() for tool in found))
+            await asyncio.gather(*(tool.close() for tool in found), return_exceptions=True)
             raise
+        idle = (tools for tools in groups if not any(self.includes(tool.name) for tool in tools))
+        await close_all(tool.close for tools in idle for tool in tools)
         return self.policy.guarded(with_reader([tool for name, tool in tools.items() if self.includes(name)]))
 
     async def close(self) -> None:
         """Ends what the tools share. Their own connections and servers end with each of them."""
-        for connection in self.connections:
-            await connection.close()
+        await close_all(connection.close for connection in self.connections)
 
     def includes(self, name: str) -> bool:
         """Whether the toolset has a tool of this name."""
-        globs = [glob for toolset in self._lineage() for glob in toolset.get("tools") or ()]
-        return self.toolset is None or any(fnmatchcase(name, glob) for glob in globs)
+        return self.toolset is None or any(fnmatchcase(name, glob) for glob in self._globs())
+
+    def _needed(self) -> list[Import]:
+        """The imports that may have tools of the toolset."""
+        return [one for one in self.imports if self.toolset is None or one.may_have(self._globs())]
+
+    def _globs(self) -> list[str]:
+        return [glob for toolset in self._lineage() for glob in toolset.get("tools") or ()]
 
     def _lineage(self) -> list[Mapping[str, Any]]:
         """The toolset, then those it extends."""
@@ -131,43 +167,49 @@ class Assistant:
             name = toolsets[name].get("extends")
         return found
 
-    def _made(self, entry: Entry) -> Tool | None:
+    def _made(self, entry: Entry, problems: list[Problem]) -> Tool | None:
+        """The tool, unless it cannot run here, which is noted, or is wrong, which `problems` are told."""
         reason = entry.unavailable
         if reason is None:
             try:
                 return entry.make()
+            except FileErrors as exc:
+                problems += exc.problems
+                return None
             except ToolDefinitionError as exc:
                 reason = str(exc)
-        self.unavailable[entry.name] = reason
+        self.unavailable[entry.name] = mask(reason)
         return None
 
     async def _opened(self, one: Import) -> list[Tool]:
         try:
             tools = await one.open()
         except ToolDefinitionError as exc:
-            self.unavailable[one.name] = str(exc)
+            self.unavailable[one.name] = mask(str(exc))
             return []
-        self.unavailable |= one.left_out
+        self.unavailable |= mask_all(one.left_out)
         reasons = {tool.name: tool.body.unavailable() for tool in tools if tool.body is not None}
         self.unavailable |= {name: reason for name, reason in reasons.items() if reason and self.includes(name)}
         return [tool for tool in tools if not reasons.get(tool.name)]
 
-    def _distinct(self, tools: Iterable[Tool]) -> dict[str, Tool]:
+    def _distinct(self, tools: Iterable[Tool], problems: list[Problem]) -> dict[str, Tool]:
+        """The tools by their names; `problems` are told of each that has the name of another."""
+        paths = {one.place: ("imports", index) for index, one in enumerate(self.imports)}
         by_name: dict[str, Tool] = {}
         for tool in tools:
             other = by_name.setdefault(tool.name, tool)
-            if other is not tool:
-                raise AgentError(
-                    f"{tool.place}: there is a tool {tool.name!r} already, from {other.place}.",
-                    hint="Give one of them another name; that of an import under its `overrides`.",
-                )
+            if other is not tool and tool.place is not None:
+                said = f"there is a tool {tool.name!r} already, from {other.place}"
+                hint = "Give one of them another name; that of an import under its `overrides`."
+                problems.append(self.document.problem(paths[tool.place], said, hint))
         return by_name
 
     def _check_names(self, tools: Mapping[str, Tool]) -> None:
         """Globs can only be checked once all names are known, and only if all are."""
-        if self.imports and not any(one.name in self.unavailable for one in self.imports):
+        closed = len(self._needed()) < len(self.imports) or any(one.name in self.unavailable for one in self.imports)
+        if self.imports and not closed:
             declared = (entry.name for entry in self.entries)
-            problems = check_tool_names(self.document, {*tools, *declared, READER})
+            problems = check_tool_names(self.document, {*tools, *declared, *self.unavailable, READER})
             if problems:
                 raise FileErrors(self.document.sorted(problems))
 
@@ -187,16 +229,17 @@ def load_assistant(path: str | os.PathLike[str] = DEFAULT_FILE, *, toolset: str 
         FileErrors: something is wrong with the file or one it includes; it holds all that is.
         AgentError: there is no such toolset.
     """
-    document = load_document(path)
+    document = read_document(path)
     maker = Maker(document)
     entries = maker.entries()
     imports = imports_of(maker)
+    rules = _rules(maker)
     maker.finish()
     toolsets = document.values.get("toolsets") or {}
     if toolset is not None and toolset not in toolsets:
         known = ", ".join(toolsets) or "none"
         raise AgentError(f"{os.fspath(path)} has no toolset {toolset!r}.", hint=f"Toolsets that it has: {known}.")
-    policy = Policy(_rules(document), document.values.get("groups") or {})
+    policy = Policy(rules, document.values.get("groups") or {})
     shared = tuple(maker.connections.values())
     return Assistant(document, maker.secrets, entries, imports, policy, _limits(document), shared, toolset)
 
@@ -214,18 +257,28 @@ def load_tools(path: str | os.PathLike[str] = DEFAULT_FILE, *, toolset: str | No
     return [LangChainTool(tool) for tool in run_sync(load_assistant(path, toolset=toolset).open())]
 
 
-def _rules(document: Document) -> Iterable[Rule]:
+def _rules(maker: Maker) -> list[Rule]:
+    """The rules of the policy; what is wrong with one is noted in `maker`."""
+    document, rules = maker.document, []
     for index, said in enumerate(document.values.get("policy") or ()):
-        at = document.place(("policy", index))
-        keys: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in said.items()
-        }
-        yield Rule(**keys, place=f"{at.file}:{at.line}")
+        path = ("policy", index)
+        at = document.place(path)
+        if document.right(path):
+            place = f"{at.file}:{at.line}"
+            keys: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in said.items()
+            }
+            try:
+                rules.append(Rule(**keys, place=place))
+            except AgentError as exc:
+                message = exc.message.removeprefix(f"the rule at {place}: ")
+                maker.problems.append(document.problem(path, message, exc.hint))
+    return rules
 
 
 def _limits(document: Document) -> Limits:
     said = dict(document.values.get("limits") or {})
-    said.pop("per_user", None)
+    rates = {what: Rate(**most) for what, most in (said.pop("per_user", None) or {}).items()}
     same = said.pop("same_call", None) or {}
     named = {"warn_at": "same_call_warn", "stop_at": "same_call_stop"}
-    return Limits(**said, **{named[key]: value for key, value in same.items()})
+    return Limits(**said, **{named[key]: value for key, value in same.items()}, per_user=rates)

@@ -8,20 +8,22 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, Final
 
 from langchain_core.messages import AIMessage, InvalidToolCall, ToolMessage
 from langchain_core.messages.tool import ToolCall as WrittenCall
 
-from gemmagraph.approvals import Approve, Decision, Edit, Reject, Respond
+from gemmagraph.approvals import Approval, approval_id
 from gemmagraph.convert import tool_message
 from gemmagraph.events import ToolFinished, ToolStarted
-from gemmagraph.limits import storable
+from gemmagraph.journal import Written
 from gemmagraph.prompts.checking.arguments import write_plainly
 from gemmagraph.prompts.errors import GemmagraphError, InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolCall
 from gemmagraph.run import CallRecord, Kit, Run
 from gemmagraph.tools import Tool
+from gemmagraph.tools.results import Outcome
 from gemmagraph.tools.ruling import Ruling
 from gemmagraph.tools.runtime import CANCEL_GRACE
 from gemmagraph.tools.secrets import mask, masked_trace
@@ -57,15 +59,53 @@ def to_ask(run: Run, message: AIMessage) -> list[tuple[WrittenCall, Ruling]]:
     return asked
 
 
+def question(call: WrittenCall, ruling: Ruling) -> dict[str, Any]:
+    """What the step that asks is given."""
+    approvers = None if ruling.approvers is None else [*ruling.approvers]
+    said = {"reason": ruling.told, "approvers": approvers, "four_eyes": ruling.four_eyes, "expires": ruling.expires}
+    return {"call": dict(call), "ruling": said}
+
+
 def rendered(run: Run, name: str, arguments: Mapping[str, JSON]) -> tuple[str, str]:
     """What a call will do, as a person reads it: the request, the argv or the statement that will be sent. And the
-    digest of it."""
+    digest of it.
+
+    Raises:
+        ToolError: a value cannot stand where the tool puts it.
+    """
     tool = run.kit.tools[name]
+    found = tool.render(arguments, run.asker)
+    return found.shown, tool.digest(found, arguments, run.asker)
+
+
+def hopeless(run: Run, name: str, arguments: Mapping[str, JSON]) -> str:
+    """Why a call cannot even be shown, or empty. Nobody is asked about such a call: the model is told."""
     try:
-        found = tool.render(arguments, run.asker)
-        return found.shown, tool.digest(found, arguments, run.asker)
-    except GemmagraphError as exc:  # it will be told to the model when it is made
-        return f"{write_plainly(name, arguments)} ({mask(str(exc))})", ""
+        rendered(run, name, arguments)
+    except GemmagraphError as exc:
+        return mask(str(exc))
+    return ""
+
+
+def asked_of(run: Run, call: ToolCall, ruling: Ruling) -> Approval:
+    """A call as a person is asked about it."""
+    request, digest = rendered(run, call.name, call.arguments)
+    deciders = None if ruling.approvers is None else run.kit.deciders(ruling.approvers)
+    return Approval(
+        id=approval_id(run.asker.thread, call.id),
+        tool=call.name,
+        arguments=copied(call.arguments),
+        request=request,
+        reason=f"{ruling.told} (asked for by {run.within.agent})" if run.within else ruling.told,
+        user=run.asker.user,
+        thread=run.asker.thread,
+        channel=run.asker.channel,
+        digest=digest,
+        call=call.id,
+        approvers=ruling.approvers,
+        deciders=deciders,
+        four_eyes=ruling.four_eyes,
+    )
 
 
 async def perform(run: Run, message: AIMessage, decisions: Mapping[str, Any]) -> list[ToolMessage]:
@@ -139,11 +179,11 @@ async def _perform_one(
         return _refused(run, call, f"There is no tool {call.name!r} here.")
     ruling = tool.ruling(call.arguments, run.asker)
     if ruling.verdict == "deny":
-        return _refused(run, call, f"Not run: {ruling.reason}.")
+        return _refused(run, call, f"Not run: {ruling.reason}.", ruling.place)
     if asked is None and ruling.verdict == "ask":
         asked = ruling.reason  # it changed since the turn began
     if asked is not None or decision is not None:  # what a person said counts, whatever is ruled by now
-        settled = _settled(run, tool, call, asked or ruling.reason, decision)
+        settled = _settled(run, tool, call, replace(ruling, reason=asked or ruling.reason), decision)
         if isinstance(settled, ToolMessage):
             return settled
         call = settled
@@ -158,20 +198,29 @@ async def _perform_one(
 
 
 def _settled(
-    run: Run, tool: Tool, call: ToolCall, reason: str, decision: Mapping[str, Any] | None
+    run: Run, tool: Tool, call: ToolCall, ruling: Ruling, decision: Mapping[str, Any] | None
 ) -> ToolCall | ToolMessage:
     """What a person's decision makes of a call: a call to run, or the result in its place."""
+    by = (decision or {}).get("by")
     match decision:
+        case None if why := hopeless(run, call.name, call.arguments):
+            return _finish(run, call, why, "error")
         case None:
-            why = f"Not run: {reason}, so a person must approve it, and nobody can be asked here."
-            return _refused(run, call, why)
-        case {"type": "approve", "digest": digest} if (
-            digest and digest != rendered(run, call.name, call.arguments)[1]
-        ):
-            return _refused(run, call, "Not run: what it would do has changed since a person approved it.")
-        case {"type": "approve"}:
+            where = "by an assistant that works for another" if run.within else "here"
+            why = f"Not run: {ruling.reason}, so a person must approve it, and nobody can be asked {where}."
+            return _refused(run, call, why, ruling.place)
+        case {"type": "approve", "digest": digest}:
+            if why := hopeless(run, call.name, call.arguments):
+                return _finish(run, call, why, "error")
+            approval = asked_of(run, call, ruling)
+            if approval.digest != digest:
+                return _refused(run, call, "Not run: what it would do has changed since a person approved it.")
+            if ruling.verdict == "ask" and (why := approval.refuses(by)):
+                return _refused(run, call, f"Not run: a person approved it, but by now {why}.")
             return call
-        case {"type": "edit", "arguments": arguments}:
+        case {"type": "edit", "arguments": arguments, "digest": digest}:
+            if digest and asked_of(run, call, ruling).digest != digest:
+                return _refused(run, call, "Not run: what it would do has changed since a person was asked.")
             try:
                 changed = ToolCall(call.id, call.name, tool.check(arguments))
             except InvalidArguments as problem:
@@ -179,7 +228,11 @@ def _settled(
             ruling = tool.ruling(changed.arguments, run.asker)
             if ruling.verdict == "deny":
                 why = f"Not run: the arguments were changed by a person, and {ruling.reason}."
-                return _refused(run, call, why)
+                return _refused(run, call, why, ruling.place)
+            if why := hopeless(run, changed.name, changed.arguments):
+                return _finish(run, changed, why, "error")
+            if ruling.verdict == "ask" and (why := asked_of(run, changed, ruling).refuses(by)):
+                return _refused(run, call, f"Not run: the arguments were changed by a person, and now {why}.")
             return changed
         case {"type": "respond", "text": text}:
             return _finish(run, call, text, "ok")
@@ -189,11 +242,16 @@ def _settled(
 
 
 async def _run_tool(run: Run, tool: Tool, call: ToolCall, left: float | None, note: str) -> ToolMessage:
-    context = run.context(call.id)
+    journal = run.kit.store.journal if run.kit.store and run.turn and not tool.reads else None
+    if journal and run.turn:
+        before = await journal.start(run.turn, call, repeatable=tool.repeatable)
+        if before is not None:  # a process that died, or lost its turn, has made it
+            return _finish(run, call, before.content, before.status, before.seconds, note=note)
     run.started.add(call.id)
     run.emit(ToolStarted(call))
     if left is not None and tool.timeout is not None and 2 * tool.timeout + CANCEL_GRACE < left:
         left = None  # the tool's own limits come first; a second clock would only cost time
+    context = run.context(call)
     try:
         async with asyncio.timeout(left) if left is not None else _NO_CLOCK:
             outcome = await tool.run(copied(call.arguments), context)
@@ -202,9 +260,15 @@ async def _run_tool(run: Run, tool: Tool, call: ToolCall, left: float | None, no
         why = f"{call.name} did not finish: {run.out_of_time()}."
         if not tool.repeatable:
             why += " Whether it took effect is unknown."
-        return _finish(run, call, why, "timeout", left or 0.0)
+        outcome = Outcome(why, "timeout", left or 0.0)
+    finally:
+        context.end()
     if outcome.status == "failed":
         _log.error("The tool %s failed.\n%s", call.name, masked_trace(outcome.error))
+    if journal and run.turn:
+        doubtful = outcome.status == "timeout" or getattr(outcome.error, "unknown", False)
+        written = Written(outcome.content, outcome.status, outcome.seconds)
+        await journal.finish(run.turn, call.id, written, known=tool.repeatable or not doubtful)
     return _finish(run, call, outcome.content, outcome.status, outcome.seconds, outcome.error, note)
 
 
@@ -216,28 +280,30 @@ def _finish(
     seconds: float = 0.0,
     error: BaseException | None = None,
     note: str = "",
+    place: str | None = None,
 ) -> ToolMessage:
     """Writes down what a call came to; warns or ends the run if it came to the same before."""
     limits = run.kit.limits
-    message = tool_message(call.id, call.name, content, status != "ok")
+    message = tool_message(call.id, call.name, content, status != "ok", run.spent.pop(call.id, None))
     key = f"{_key(call.name, call.arguments)}\0{message.content}"
     run.seen[key] += 1
     times = run.seen[key]
     if times >= limits.same_call_stop:
+        run.closing = run.kit.output is None and run.stop != "limit"
         run.end("limit", f"the model made the same call {times} times: {write_plainly(call.name, call.arguments)}")
-    elif times >= limits.same_call_warn:
+    if times >= limits.same_call_warn:
         note = f"{note}\n{_REPEATED}" if note else _REPEATED
     if note:
         message.content = f"{message.content}\n{note}"
         message.additional_kwargs = {}
-    run.records[call.id] = CallRecord(call.name, call.arguments, content, status, seconds)
+    run.records[call.id] = CallRecord(call.name, call.arguments, content, status, seconds, place)
     run.results[call.id] = message
-    run.emit(ToolFinished(call, content, status, seconds, error))
+    run.emit(ToolFinished(call, content, status, seconds, error, place))
     return message
 
 
-def _refused(run: Run, call: ToolCall, why: str) -> ToolMessage:
-    return _finish(run, call, why, "refused")
+def _refused(run: Run, call: ToolCall, why: str, place: str | None = None) -> ToolMessage:
+    return _finish(run, call, why, "refused", place=place)
 
 
 def direct_answer(kit: Kit, message: AIMessage, results: Sequence[ToolMessage]) -> str | None:
@@ -275,21 +341,6 @@ def close_open_calls(run: Run, messages: Sequence[Any]) -> list[ToolMessage]:
 def copied(arguments: Mapping[str, JSON]) -> dict[str, JSON]:
     """Arguments for other people's code, which may change what it is given; what is in the state stays."""
     return {key: deepcopy(value) if isinstance(value, list | dict) else value for key, value in arguments.items()}
-
-
-def decision_as_json(decision: Decision, digest: str) -> dict[str, JSON]:
-    """A decision as it is kept in the state; an approval holds for what has this digest."""
-    match decision:
-        case Approve():
-            return {"type": "approve", "digest": digest}
-        case Edit(arguments) if not storable(arguments):
-            return {"type": "reject", "reason": "an integer in the changed arguments is beyond 64 bits"}
-        case Edit(arguments):
-            return {"type": "edit", "arguments": dict(arguments)}
-        case Reject(reason):
-            return {"type": "reject", "reason": reason}
-        case Respond(text):
-            return {"type": "respond", "text": text}
 
 
 def _key(name: str, arguments: JSON) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from secrets import token_bytes, token_hex
+from secrets import token_bytes
 from typing import Any, Final
 
 from langchain_core.messages import (
@@ -24,6 +24,7 @@ from langchain_core.messages.tool import tool_call_chunk
 
 from gemmagraph.errors import AgentError
 from gemmagraph.events import TextDelta, ThoughtDelta
+from gemmagraph.ids import new_id
 from gemmagraph.pictures import image_in
 from gemmagraph.prompts.messages import JSON, Image, Part, Reply, Text, Thought, ToolCall, ToolResult, Turn, Usage
 from gemmagraph.prompts.prompt import PromptWriter
@@ -38,6 +39,8 @@ _BESIDE_TEXT: Final = frozenset(
 """Parts of what a model said that stand elsewhere in the message too, or are no part of a prompt."""
 _THOUGHTS: Final = "reasoning_content"
 """In an AIMessage's `additional_kwargs`, where LangChain's own models put it: what the model thought."""
+_USAGE: Final = "usage"
+"""In a ToolMessage's `response_metadata`: the tokens of the agent whose result it is."""
 _ENTERING: Final = ("content", "tool_calls", "invalid_tool_calls", "additional_kwargs", "response_metadata")
 """What a message may have brought along that is not ours."""
 _SECRET: Final = token_bytes(16)
@@ -46,7 +49,7 @@ _SECRET: Final = token_bytes(16)
 
 def ai_message(reply: Reply, writer: PromptWriter) -> AIMessage:
     """A reply as a message. Call ids are its id and their place in it."""
-    identity = f"m_{token_hex(16)}"
+    identity = new_id()
     calls = [
         {"name": call.name, "args": dict(call.arguments), "id": f"{identity}-{index}", "type": "tool_call"}
         for index, call in enumerate(reply.calls)
@@ -75,6 +78,12 @@ def ai_message(reply: Reply, writer: PromptWriter) -> AIMessage:
     return message
 
 
+def tokens_of(message: AIMessage | ToolMessage) -> Usage:
+    """What a reply has cost, as it is noted in its message; or a result that another agent has made."""
+    noted = message.usage_metadata if isinstance(message, AIMessage) else message.response_metadata.get(_USAGE)
+    return Usage(noted["input_tokens"], noted["output_tokens"]) if noted else Usage()
+
+
 def _usage_metadata(usage: Usage) -> UsageMetadata:
     read, written = usage.input_tokens, usage.output_tokens
     return {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
@@ -101,7 +110,9 @@ def message_chunk(piece: TextDelta | ThoughtDelta | AIMessage) -> AIMessageChunk
     )
 
 
-def tool_message(call_id: str, name: str, content: JSON, is_error: bool = False) -> ToolMessage:
+def tool_message(
+    call_id: str, name: str, content: JSON, is_error: bool = False, usage: Usage | None = None
+) -> ToolMessage:
     """A result as a message."""
     text = isinstance(content, str)
     return ToolMessage(
@@ -111,6 +122,7 @@ def tool_message(call_id: str, name: str, content: JSON, is_error: bool = False)
         id=f"{call_id}-result",
         status="error" if is_error else "success",
         additional_kwargs={} if text else {_JSON_CONTENT: True},
+        response_metadata={_USAGE: _usage_metadata(usage)} if usage else {},
     )
 
 
@@ -137,7 +149,7 @@ def messages_of(said: str | Sequence[Any]) -> list[AnyMessage]:
 
 def _entering(message: AnyMessage) -> AnyMessage:
     """A message as it enters a conversation: with an id, and without the value of any secret."""
-    changes: dict[str, Any] = {} if message.id else {"id": f"m_{token_hex(16)}"}
+    changes: dict[str, Any] = {} if message.id else {"id": new_id()}
     for name in _ENTERING:
         given = getattr(message, name, None)
         if (masked := mask_all(given)) is not given:

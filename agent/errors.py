@@ -6,6 +6,9 @@ GemmagraphError                  what happened, and a hint what to do        gem
 ├── ToolError                    raised in a tool, for the model to read     gemmagraph.tools.errors
 ├── ToolDefinitionError          a tool cannot be made from this
 ├── AgentError                   an agent was asked for something it cannot do
+│   └── NeedsDecision            its thread waits for a person
+├── StoreError                   threads cannot be kept or found: read by the operator
+│   └── TurnLost                 another process has taken the thread over
 └── BackendError                 a model server or engine: read by the operator
     ├── BackendUnavailable       nothing answers there
     ├── ModelNotFound            the server does not have the model
@@ -19,9 +22,17 @@ GemmagraphError                  what happened, and a hint what to do        gem
     └── EmptyReply               the reply holds nothing at all
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from gemmagraph.prompts.errors import GemmagraphError, InvalidArguments, NotationError
 from gemmagraph.prompts.messages import Usage
 from gemmagraph.tools.errors import ToolDefinitionError, ToolError
+
+if TYPE_CHECKING:
+    from gemmagraph.approvals import Approval
 
 __all__ = [
     "AgentError",
@@ -35,18 +46,47 @@ __all__ = [
     "GemmagraphError",
     "InvalidArguments",
     "ModelNotFound",
+    "NeedsDecision",
     "NotationError",
     "RateLimited",
     "ServerError",
+    "StoreError",
     "ToolDefinitionError",
     "ToolError",
     "TruncatedReply",
+    "TurnLost",
     "Unauthorized",
 ]
 
 
 class AgentError(GemmagraphError):
     """An agent was asked for something it cannot do. Read by the developer."""
+
+
+class NeedsDecision(AgentError):
+    """A thread waits for a person, and takes nothing new until it has the answer."""
+
+    def __init__(self, thread: str, pending: Sequence[Approval]) -> None:
+        waiting = ", ".join(f"{approval.tool} ({approval.id})" for approval in pending)
+        super().__init__(
+            f"The thread {thread!r} waits for a decision on {waiting}.",
+            hint="Decide with Agent.resume(), or `gemmagraph approvals`.",
+        )
+        self.pending = tuple(pending)
+
+
+class StoreError(GemmagraphError):
+    """Threads cannot be kept or found. Read by the operator."""
+
+
+class TurnLost(StoreError):
+    """A process was silent for so long that its turn on a thread went to another. It has written nothing since."""
+
+    def __init__(self, thread: str) -> None:
+        super().__init__(
+            f"Another process has taken over the thread {thread!r}, since this one was not heard of.",
+            hint="What was done is kept; it goes on there.",
+        )
 
 
 class BackendError(GemmagraphError):

@@ -151,6 +151,27 @@ class ToolStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolProgress:
+    """How far a call is, as its tool says: the latest, about ten times a second at most."""
+
+    call: ToolCall
+    text: str
+    fraction: float | None = None
+    """From 0 to 1, where the tool knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRetried:
+    """A try of a call failed with what may pass; it is tried again in `wait` seconds."""
+
+    call: ToolCall
+    attempt: int
+    """Which try comes: the first repeated one is 2."""
+    reason: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
 class ToolFinished:
     """A call has a result. `status` is `ok`, or says why it is none: `error`, `failed`, `timeout`, `refused`."""
 
@@ -160,6 +181,18 @@ class ToolFinished:
     seconds: float
     error: BaseException | None = None
     """What the tool raised, for the developer."""
+    place: str | None = None
+    """File and line of the rule that refused it. The model is not told."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubagentEvent:
+    """Another agent, which works on a call of this run, has had this event. It may hold such a one in turn."""
+
+    call_id: str
+    agent: str
+    """What it is called."""
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +227,17 @@ Event: TypeAlias = (
     | ApprovalAsked
     | ApprovalDecided
     | ToolStarted
+    | ToolProgress
+    | ToolRetried
     | ToolFinished
+    | SubagentEvent
     | LimitReached
     | RunFinished
 )
+
+
+def innermost(event: Event) -> Event:
+    """The event itself; or, of an agent that works on a call, what happened there."""
+    while isinstance(event, SubagentEvent):
+        event = event.event
+    return event

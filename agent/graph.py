@@ -7,20 +7,27 @@ from functools import partial
 from typing import Any
 
 from langgraph._internal._runnable import RunnableCallable
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from gemmagraph.lean import make_lean
 from gemmagraph.nodes import ask_approval, call_model, run_tools
 from gemmagraph.run import Kit, Run
-from gemmagraph.state import State
+from gemmagraph.state import State, StoredState
 from gemmagraph.tools import run_sync
 
 
-def build_graph(kit: Kit, name: str) -> CompiledStateGraph[State, Run, State, State]:
-    """The compiled graph of an agent. Each step says itself where to go on."""
+def build_graph(
+    kit: Kit, name: str, saver: BaseCheckpointSaver[str] | None = None
+) -> CompiledStateGraph[State, Run, State, State]:
+    """The compiled graph of an agent. Each step says itself where to go on.
+
+    Args:
+        saver: keeps its state, step by step.
+    """
     # No context schema: inside another graph the context is of that graph's kind.
-    graph: StateGraph[State, Run, State, State] = StateGraph(State)
+    graph: StateGraph[State, Run, State, State] = StateGraph(State if saver is None else StoredState)
     steps: dict[str, tuple[Any, tuple[str, ...]]] = {
         "model": (call_model, ("approval", "tools", "__end__")),
         "approval": (ask_approval, ("tools",)),
@@ -29,7 +36,7 @@ def build_graph(kit: Kit, name: str) -> CompiledStateGraph[State, Run, State, St
     for step, (function, destinations) in steps.items():
         graph.add_node(step, _with_both_doors(partial(function, kit), step), destinations=destinations)
     graph.add_edge(START, "model")
-    compiled = graph.compile(name=name)
+    compiled = graph.compile(saver, name=name)
     make_lean(compiled, "model", "tools")
     return compiled
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
-from langgraph._internal._constants import CONF, CONFIG_KEY_RUNTIME
+from langgraph._internal._constants import CONF, CONFIG_KEY_DURABILITY, CONFIG_KEY_RUNTIME
 from langgraph._internal._runnable import RunnableCallable
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.pregel._read import PregelNode
@@ -116,7 +116,8 @@ def lean_config() -> RunnableConfig:
     around it, if there is one, is kept."""
     around = (var_child_runnable_config.get() or {}).get(CONF, {}).get(CONFIG_KEY_RUNTIME)
     runtime = around if isinstance(around, Runtime) else Runtime()
-    return {"configurable": {CONFIG_KEY_RUNTIME: _copy(_LeanRuntime, runtime, {})}}
+    # Where the graph around it waits for its checkpoints, one that saves nothing would wait for what it never writes.
+    return {"configurable": {CONFIG_KEY_RUNTIME: _copy(_LeanRuntime, runtime, {}), CONFIG_KEY_DURABILITY: "async"}}
 
 
 def _listened_to(callbacks: object) -> bool:

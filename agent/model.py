@@ -14,6 +14,7 @@ from gemmagraph.backends.base import Request, Transport
 from gemmagraph.budget import IMAGE_TOKENS, Budget, Overflow, Window, told_by
 from gemmagraph.errors import AgentError, BackendError, BadRequest, ChoiceIgnored, EmptyReply
 from gemmagraph.events import Event, HeldTo, PromptSent, Reasked
+from gemmagraph.masking import Told, masked
 from gemmagraph.prompts.messages import Reply, Text, ToolResult, Turn, Usage
 from gemmagraph.prompts.notation import Notation, notation_named
 from gemmagraph.prompts.prompt import PromptWriter, Transcript
@@ -120,6 +121,7 @@ class Gemma:
         """The same model, asked by chat messages: for where its server cannot do with tools what it should."""
         self._takes_tools = True
         """Whether the server has not said yet that it takes none."""
+        self._told = Told()
         self._known: ModelInfo | None = None
         """What the server says of the model; None until it was asked."""
         if record is not None or record_mode is not None:
@@ -204,6 +206,8 @@ class Gemma:
         better it is returned as it is. One that holds nothing at all is asked for again once: of a server that reads
         calls itself with the tools in the prompt, so that we read them.
 
+        The value of no secret is told to the model, and none is in what it says.
+
         Args:
             turns: the whole conversation.
             tools: what may be called.
@@ -217,8 +221,9 @@ class Gemma:
             BackendError: the server or engine failed; EmptyReply, if the model says nothing at all; ChoiceIgnored.
             AgentError: `tool_choice` names no tool.
         """
-        asked = _Asked(turns, transcript or Transcript(self.writer(tools)), watched, tool_choice, tuple(stop))
-        return self._by_server(asked) if self.transport == "tools" else self._by_us(asked)
+        transcript = transcript or Transcript(self.writer(tools))
+        asked = _Asked(self._told.turns(turns, transcript), transcript, watched, tool_choice, tuple(stop))
+        return masked(self._by_server(asked) if self.transport == "tools" else self._by_us(asked))
 
     async def _by_server(self, asked: _Asked) -> AsyncGenerator[ModelEvent, None]:
         """Has the server declare the tools and read the calls, and does it ourselves where it cannot."""

@@ -5,39 +5,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
-from langchain_core.messages import AIMessage, SystemMessage
+from langchain_core.messages import AIMessage, AnyMessage, SystemMessage
+from langgraph.config import get_config
 from langgraph.runtime import Runtime
-from langgraph.types import Command
+from langgraph.types import Command, Send, interrupt
 
 from gemmagraph import calls
-from gemmagraph.approvals import Approval, Decision, Reject, decide
+from gemmagraph.approvals import Approval, Reject, checked, decide, decision_as_json, decision_of
 from gemmagraph.convert import ai_message
-from gemmagraph.errors import BackendTimeout, ChoiceIgnored, GemmagraphError
+from gemmagraph.errors import AgentError, BackendTimeout, ChoiceIgnored
 from gemmagraph.events import (
     ApprovalAsked,
     ApprovalDecided,
-    ArgumentsDelta,
-    CallProposed,
-    CallRefused,
-    CallStarted,
     Event,
     Notice,
     Reasked,
-    ReplyReceived,
     StepStarted,
     TextDelta,
-    ThoughtDelta,
 )
-from gemmagraph.model import ModelEvent
 from gemmagraph.output import ANSWER
-from gemmagraph.prompts.messages import Reply
+from gemmagraph.prompts.messages import Reply, ToolCall
 from gemmagraph.run import Kit, Run
-from gemmagraph.state import State
-from gemmagraph.tools.secrets import Masker, hide_secrets, known_forms, mask, mask_all
+from gemmagraph.state import Asked, State
+from gemmagraph.tools.ruling import Ruling
+from gemmagraph.tools.secrets import mask, mask_all
 
 Next = Command[Literal["model", "approval", "tools", "__end__"]]
 
@@ -47,7 +42,7 @@ _CUT: Final = "the answer was cut at max_tokens"
 async def call_model(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     """Asks the model for the next turn, and says where to go on."""
     run = _run_of(kit, state, runtime)
-    over = run.limit_reached()
+    over = "" if run.closing else run.limit_reached()
     if over:
         run.end("limit", over)
         return Command(goto="__end__")
@@ -59,6 +54,8 @@ async def call_model(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
         run.end("limit", run.out_of_time())
         return Command(goto="__end__")
     except ChoiceIgnored as exc:
+        if run.closing:  # it calls and calls; what is known will do
+            return Command(goto="__end__")
         if kit.output is None:
             raise
         run.end("failed", f"the model gave no answer of the form that was asked for: {exc.message}")
@@ -69,8 +66,12 @@ async def call_model(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     run.messages = [*state["messages"], message]
     update = {"messages": [message]}
     if reply.calls:
-        asked = run.kit.approve is not None and calls.to_ask(run, message)
-        return Command(update=update, goto="approval" if asked else "tools")
+        asked = [
+            Send("approval", calls.question(call, ruling))
+            for call, ruling in (calls.to_ask(run, message) if run.can_ask else ())
+            if not calls.hopeless(run, call["name"], call["args"])
+        ]
+        return Command(update=update, goto=asked or "tools")
     if reply.bad_calls:
         run.end("failed", f"the model's call could not be used: {reply.bad_calls[0].message}")
     elif reply.stop == "length":
@@ -86,7 +87,6 @@ async def _ask(run: Run, state: State) -> Reply:
         TimeoutError: the run's time is over. What was said until then is kept in the run.
     """
     said: list[str] = []
-    shown = _Shown()
     messages: list[Any] = state["messages"]
     if run.kit.instructions:
         run.system = run.system or SystemMessage(content=mask(run.kit.instructions), id="instructions")
@@ -101,95 +101,94 @@ async def _ask(run: Run, state: State) -> Reply:
                 run.toolset,
                 transcript=run.transcript,
                 watched=watched,
-                tool_choice="required" if run.kit.output else "auto",
+                tool_choice="none" if run.closing else "required" if run.kit.output else "auto",
             )
             async with aclosing(stream) as events:
                 async for event in events:
                     if isinstance(event, Reply):
-                        reply = mask_all(event)
-                    elif isinstance(event, Reasked):
-                        shown = _Shown()
+                        reply = event
+                        continue
+                    if isinstance(event, Reasked):
                         said.clear()
-                    for piece in shown.of(event):
-                        if isinstance(piece, TextDelta):
-                            said.append(piece.text)
-                        run.emit(piece)
+                    elif isinstance(event, TextDelta):
+                        said.append(event.text)
+                    run.emit(event)
     except TimeoutError as exc:
         if time_limit.expired():
             raise
         raise BackendTimeout(f"{run.kit.gemma.name} gave no answer in time.") from exc
-    except GemmagraphError as exc:
-        hide_secrets(exc)  # a server may repeat what it was told
-        raise
     finally:
         run.said = "".join(said) or run.said
     assert reply is not None, "a model's stream ends with its reply"
     return reply
 
 
-class _Shown:
-    """What a model says and what is said of it, as those who watch may have it. What a model was told holds no
-    secret, but it may have guessed one together."""
-
-    def __init__(self) -> None:
-        self._pieces = {kind: Masker() for kind in (TextDelta, ThoughtDelta, ArgumentsDelta)}
-
-    def of(self, event: ModelEvent | Reply) -> Iterator[Event]:
-        """The event without secrets; what was held back goes in front of what it belongs to."""
-        if not known_forms():
-            if not isinstance(event, Reply):
-                yield event
-            return
-        if isinstance(event, TextDelta | ThoughtDelta | ArgumentsDelta):
-            text = self._pieces[type(event)].feed(event.text)
-            if text:
-                yield event if text == event.text else type(event)(text)
-            return
-        if isinstance(event, CallStarted | CallProposed | CallRefused):
-            yield from self._rest(ArgumentsDelta)
-        elif isinstance(event, ReplyReceived | Reply):
-            for kind in self._pieces:
-                yield from self._rest(kind)
-        if not isinstance(event, Reply):
-            yield mask_all(event)
-
-    def _rest(self, kind: type[TextDelta | ThoughtDelta | ArgumentsDelta]) -> Iterator[Event]:
-        if rest := self._pieces[kind].close():
-            yield kind(rest)
-
-
-async def ask_approval(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
-    """Asks a person about each call of the last turn that needs it, one after the other."""
+async def ask_approval(kit: Kit, state: Asked, runtime: Runtime[Run]) -> Next:
+    """Lets a person decide about one call. Where nobody is at hand, the run stops here, and goes on when somebody
+    has decided."""
     run = _run_of(kit, state, runtime)
-    message = state["messages"][-1]
-    assert isinstance(message, AIMessage)
-    decisions: dict[str, Any] = {}
-    for call, ruling in calls.to_ask(run, message):
-        request, digest = calls.rendered(run, call["name"], call["args"])
-        approval = Approval(
-            id=call["id"] or "",
-            tool=call["name"],
-            arguments=calls.copied(call["args"]),
-            request=request,
-            reason=ruling.reason,
-            user=run.asker.user,
-            thread=run.asker.thread,
-            digest=digest,
-        )
+    written = state["call"]
+    call = ToolCall(written["id"] or "", written["name"], written["args"])
+    ruling = Ruling("ask", **state["ruling"])
+    approval = calls.asked_of(run, call, ruling)
+    decision: Mapping[str, Any] | None = None
+    if run.turn and kit.store:
+        question = await kit.store.questions.ask(approval, ruling.expires)
+        approval, decision = question.approval, question.decision
+    if decision is None:
+        decision = await _decision(run, approval, ruling.expires)
+    while decision is None:
+        decision = await _waited_for(run, approval)
+    run.emit(ApprovalDecided(approval, decision_of(decision)))
+    return Command(update={"decisions": {call.id: decision}}, goto="tools")
+
+
+async def _decision(run: Run, approval: Approval, expires: float) -> Mapping[str, Any] | None:
+    """What the person at hand decides; None if that is nobody's to decide who is at hand."""
+    by = run.asker.user
+    refused = approval.refuses(by)
+    if run.approve is None or refused:
+        if run.turn is None and refused:
+            return decision_as_json(Reject(refused), "")
+        return None
+    async with run.asking:
         run.emit(ApprovalAsked(approval))
-        decision = mask_all(await _decision(run, approval))
-        run.emit(ApprovalDecided(approval, decision))
-        decisions[approval.id] = calls.decision_as_json(decision, digest)
-    return Command(update={"decisions": decisions}, goto="tools")
+        try:
+            left = run.seconds_left()
+            async with asyncio.timeout(expires if left is None else min(left, expires)):
+                decision = await decide(run.approve, approval)
+        except TimeoutError:
+            decision = Reject("nobody decided in time")
+    kept: Mapping[str, Any] = decision_as_json(mask_all(decision), approval.digest, by)
+    if run.turn and run.kit.store:  # somebody elsewhere may have been first
+        question, _ = await run.kit.store.questions.decide(approval.id, kept, by)
+        return question.decision
+    return kept
 
 
-async def _decision(run: Run, approval: Approval) -> Decision:
-    assert run.kit.approve is not None
+async def _waited_for(run: Run, approval: Approval) -> Mapping[str, Any] | None:
+    """Stops the run until it is resumed; then, what was decided. In a store that is written down before the run is
+    resumed, and only what is written down counts: an answer that came twice, or for another question, says
+    nothing."""
+    if run.turn and not run.waiting:
+        run.emit(ApprovalAsked(approval))
+    run.waiting = True
+    answer = interrupt(
+        {
+            "type": "tool_approval",
+            "approval": approval.id,
+            "tool_call_id": approval.call,
+            "name": approval.tool,
+            "args": dict(approval.arguments),
+            "description": approval.request,
+        }
+    )
+    if run.turn and run.kit.store:
+        return (await run.kit.store.questions.get(approval.id)).decision
     try:
-        async with asyncio.timeout(run.seconds_left()):
-            return await decide(run.kit.approve, approval)
-    except TimeoutError:
-        return Reject("nobody decided in time")
+        return decision_as_json(mask_all(checked(answer, approval.tool)), approval.digest, run.asker.user)
+    except AgentError:  # asked again: an exception would be kept, and so would the answer
+        return None
 
 
 async def run_tools(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
@@ -197,26 +196,45 @@ async def run_tools(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     run = _run_of(kit, state, runtime)
     message = state["messages"][-1]
     assert isinstance(message, AIMessage)
-    results = await calls.perform(run, message, state.get("decisions") or {})
+    decisions = state.get("decisions")
+    run.messages = state["messages"]
+    results = await calls.perform(run, message, decisions or {})
     run.messages = [*state["messages"], *results]
     answer = calls.direct_answer(kit, message, results)
+    update: dict[str, Any] = {"messages": results}
+    if decisions:
+        update["decisions"] = None  # they have served
     if answer is not None:
         run.said = answer
         if kit.output is not None and message.tool_calls[-1]["name"] == ANSWER:
             run.output = kit.output.value(message.tool_calls[-1]["args"])
             run.said = str(results[-1].content)
-    elif run.stop != "limit":
-        return Command(update={"messages": results}, goto="model")
-    return Command(update={"messages": results}, goto="__end__")
+    elif run.stop != "limit" or run.closing:
+        return Command(update=update, goto="model")
+    return Command(update=update, goto="__end__")
 
 
-def _run_of(kit: Kit, state: State, runtime: Runtime[Any]) -> Run:
+def _run_of(kit: Kit, state: State | Asked, runtime: Runtime[Any]) -> Run:
     """The run that a step belongs to. If somebody else's code started the graph, the step gets one of its own:
-    there are no limits but the graph's recursion limit, and nobody watches."""
+    there are no limits but the graph's recursion limit, events go to its `custom` stream, and where it is saved
+    it may stop for a person."""
     run = runtime.context
     # Inside another graph the context is that graph's, and may even be the run of another agent.
     if isinstance(run, Run) and run.kit is kit:
         return run
-    run = Run(kit)
-    run.begin(state["messages"])
+    run = Run(kit, watch=_watcher(runtime.stream_writer))
+    run.saved = bool(get_config().get("configurable", {}).get("__pregel_checkpointer"))
+    messages = state.get("messages")
+    if messages is not None:
+        run.begin(cast("list[AnyMessage]", messages))
     return run
+
+
+def _watcher(writer: Callable[[Any], None]) -> Callable[[Event], None] | None:
+    """What writes to LangGraph's `custom` stream, or None if nobody reads that: what it gives a step then is a
+    function that does nothing."""
+    code = getattr(writer, "__code__", None)
+    return None if code is not None and code.co_code == _nothing.__code__.co_code else writer
+
+
+def _nothing(_: Any) -> None: ...

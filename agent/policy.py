@@ -68,8 +68,13 @@ class Rule:
 
     @property
     def name(self) -> str:
-        """What it is called in a reason."""
-        return f"the rule at {self.place}" if self.place else f"the rule for {self.tool!r}"
+        """What it is called where its author reads."""
+        return f"the rule at {self.place}" if self.place else self.title
+
+    @property
+    def title(self) -> str:
+        """What it is called in a reason: the model may read that, and where policies stand is not for it."""
+        return f"the rule for {self.tool!r}"
 
     @cached_property
     def _globs(self) -> dict[str, re.Pattern[str]]:
@@ -157,11 +162,12 @@ class Policy:
             try:
                 why = self._misses(rule, tool.name, arguments, context)
             except Exception as problem:  # noqa: BLE001 - a guard fails closed
-                return Ruling("deny", f"{rule.name} cannot be evaluated: {problem}", place=rule.place or None)
+                return Ruling("deny", f"{rule.title} cannot be evaluated: {problem}", place=rule.place or None)
             if why is None:
-                return _ruling(rule, tool)
+                fits = "" if passed is None else _fitting(rule, arguments, context)
+                return replace(_ruling(rule, tool), fits=fits)
             if passed is not None:
-                passed.append(PassedOver(rule.place or f"rule for {rule.tool!r}, {rule.then}", why))
+                passed.append(PassedOver(rule.place or f"{rule.title}, {rule.then}", why))
         return tool.own_ruling()
 
     def _about(self, tool: str) -> tuple[Rule, ...]:
@@ -181,9 +187,9 @@ class Policy:
         if not rule.names(tool):
             return f"it is for {rule.tool!r}"
         if rule.users is not None and not self.includes(rule.users, context.user):
-            return f"{context.user or 'nobody known'} is not among {', '.join(rule.users) or 'its users'}"
+            return _not_for(rule.users, context.user, "user")
         if rule.channels is not None and (context.channel is None or context.channel not in rule.channels):
-            return f"{context.channel or 'no channel'} is not among {', '.join(rule.channels) or 'its channels'}"
+            return _not_for(rule.channels, context.channel, "channel")
         return rule.misses(arguments)
 
     def includes(self, entries: Sequence[str], user: str | None) -> bool:
@@ -220,13 +226,37 @@ def as_rule(rule: Rule | Mapping[str, Any]) -> Rule:
     return Rule(**{**rule, **changes})
 
 
+def _fitting(rule: Rule, arguments: Mapping[str, JSON], context: ToolContext) -> str:
+    """Why a rule decides, in words."""
+    said = [f"it is for {rule.tool!r}"]
+    if rule.users is not None:
+        said.append(f"{context.user} is among {', '.join(rule.users)}")
+    if rule.channels is not None:
+        said.append(f"{context.channel} is among {', '.join(rule.channels)}")
+    for name, wanted in rule.args.items():
+        if name not in arguments:
+            said.append(f"{name} is not given, which a rule that says {rule.then!r} always fits")
+        elif isinstance(arguments[name], list | dict):
+            said.append(f"{name} is no single value, which a rule that says {rule.then!r} always fits")
+        else:
+            exactly = arguments[name] == wanted
+            said.append(f"{name} is {arguments[name]!r}" + ("" if exactly else f", as {wanted!r} says"))
+    return ", ".join(said)
+
+
+def _not_for(wanted: Sequence[str], found: str | None, what: str) -> str:
+    """Why a rule for some is not for this one."""
+    meant = ", ".join(wanted) or "none"
+    return f"{found} is not among {meant}" if found else f"no {what} is known; the rule is for {meant}"
+
+
 def _ruling(rule: Rule, tool: Tool) -> Ruling:
     """What a rule that fits decides. What it leaves open is the tool's to say."""
     own = tool.approval if isinstance(tool.approval, Consent) else Consent(rule.then)
     four_eyes = own.four_eyes if rule.four_eyes is None else rule.four_eyes
     return Ruling(
         rule.then,
-        f"{rule.name} says {rule.then!r}",
+        f"{rule.title} says {rule.then!r}",
         approvers=own.approvers if rule.approvers is None else rule.approvers,
         four_eyes=bool(four_eyes),
         expires=rule.expires or own.expires or EXPIRES,

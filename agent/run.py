@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from gemmagraph.approvals import Approver
-from gemmagraph.events import Event, LimitReached, ToolsPicked
+from gemmagraph.approvals import Approval, Approver
+from gemmagraph.events import Event, LimitReached, ToolProgress, ToolRetried, ToolsPicked
 from gemmagraph.fallback import Model
 from gemmagraph.limits import Limits
-from gemmagraph.prompts.messages import JSON, Usage
+from gemmagraph.progress import Progress
+from gemmagraph.prompts.messages import JSON, ToolCall, Usage
 from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.prompts.toolset import Toolset
 from gemmagraph.tools import Tool, ToolContext
+from gemmagraph.tools.secrets import mask
 
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage, SystemMessage, ToolMessage
@@ -23,9 +27,15 @@ if TYPE_CHECKING:
     from gemmagraph.convert import Conversation
     from gemmagraph.offering import Offer
     from gemmagraph.output import Output
+    from gemmagraph.store.store import Store
+    from gemmagraph.store.turns import Turn
 
 Stop: TypeAlias = Literal["answered", "needs_approval", "limit", "cancelled", "failed"]
 """Why a run ended."""
+
+
+_WRITTEN: Final = 64
+"""Threads of which the prompt is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +47,11 @@ class CallRecord:
     result: JSON
     """What the model was given."""
     status: str
-    """`ok`, or why there is no result: `error` (the tool said so), `failed` (a bug in it), `timeout`, `refused`."""
+    """`ok`, or why there is no result: `error` (the tool said so), `failed` (a bug in it), `timeout`, `refused`,
+    `unknown` (it began, and whether it took effect is not known)."""
     seconds: float
+    place: str | None = None
+    """Of one that was refused: file and line of the rule that did it. The model is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,7 @@ class Result:
     """Why it stopped, where that is not plain."""
     usage: Usage = field(default_factory=Usage)
     """Tokens of this run, replies that were asked for again included."""
-    pending: tuple[Any, ...] = ()
+    pending: tuple[Approval, ...] = ()
     """Calls that wait for a person, if `stop` is `needs_approval`."""
     thread: str | None = None
     output: Any = None
@@ -77,6 +90,30 @@ class Kit:
     instructions: str
     approve: Approver | None
     output: Output | None = None
+    store: Store | None = None
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The user ids of each group that the policy names."""
+    written: dict[str, tuple[Toolset, Transcript, Conversation, SystemMessage | None]] = field(default_factory=dict)
+    """What the last runs have made of their threads' conversations for the model: only what is new is made again."""
+
+    def deciders(self, approvers: Sequence[str]) -> tuple[str, ...]:
+        """The user ids that are meant by users and `group:NAME`s."""
+        found: dict[str, None] = {}
+        for entry in approvers:
+            group, _, name = entry.partition(":")
+            found.update(dict.fromkeys(sorted(self.groups.get(name, ())) if group == "group" else [entry]))
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The call of a run, in which an agent has a run of its own."""
+
+    run: Run
+    call: str
+    """Its id."""
+    agent: str
+    """What that agent is called."""
 
 
 @dataclass(slots=True)
@@ -87,6 +124,10 @@ class Run:
     asker: ToolContext = field(default_factory=ToolContext)
     """Who asks, where, and what the application gave along."""
     watch: Callable[[Event], None] | None = None
+    within: Within | None = None
+    """The call that it works on, if it is a run inside another."""
+    alone: bool = False
+    """Whether it is on no thread, although its tools may know of one."""
     toolset: Toolset = field(init=False)
     """The tools that the model is shown. This and the next two are there once `begin` was called."""
     transcript: Transcript = field(init=False)
@@ -102,6 +143,8 @@ class Run:
     """By call id, in the order of the calls; None until a call has its result."""
     results: dict[str, ToolMessage] = field(default_factory=dict)
     """Results that are there, by call id: kept if the run is cancelled before its step is over."""
+    spent: dict[str, Usage] = field(default_factory=dict)
+    """Tokens of other agents that work on calls, by call id, until these have their results."""
     started: set[str] = field(default_factory=set)
     """Ids of calls that have begun."""
     seen: Counter[str] = field(default_factory=Counter)
@@ -109,8 +152,22 @@ class Run:
     system: SystemMessage | None = None
     stop: Stop = "answered"
     reason: str = ""
+    closing: bool = False
+    """Whether the model, which made the same call again and again, is asked once more for what it knows."""
     cancelled: bool = False
     """Whether somebody wants it to end."""
+    turn: Turn | None = None
+    """The right to write its thread, if that is kept in a store."""
+    saved: bool = False
+    """Whether somebody else's graph saves its state."""
+    waiting: bool = False
+    """Whether a call waits for a person who is not here."""
+    pending: tuple[Approval, ...] = ()
+    """The calls that wait, if it stopped for that."""
+    lost: Exception | None = None
+    """Why its thread must not be written any more."""
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a person is asked: about one call at a time."""
     output: Any = None
     said: str = ""
     """The last that was said to the person, as far as it came."""
@@ -121,23 +178,51 @@ class Run:
 
         offer = self.kit.offer
         self.toolset = offer.toolset(messages)
-        self.transcript = Transcript(self.kit.gemma.writer(self.toolset))
-        self.conversation = Conversation(self.transcript.writer)
+        written = self.kit.written.pop(self.thread or "", None)
+        if written and written[0] is self.toolset:
+            _, self.transcript, self.conversation, self.system = written
+        else:
+            self.transcript = Transcript(self.kit.gemma.writer(self.toolset))
+            self.conversation = Conversation(self.transcript.writer)
         if offer.picks:
             self.emit(ToolsPicked(tuple(spec.name for spec in self.toolset), len(offer.all)))
+
+    def keep(self) -> None:
+        """Leaves what was written of the conversation to the next run on its thread."""
+        if self.thread:
+            written = self.kit.written
+            written[self.thread] = (self.toolset, self.transcript, self.conversation, self.system)
+            while len(written) > _WRITTEN:
+                written.pop(next(iter(written)), None)
 
     def emit(self, event: Event) -> None:
         if self.watch is not None:
             self.watch(event)
 
-    def context(self, call: str | None = None) -> ToolContext:
+    def context(self, call: ToolCall) -> CallContext:
         """What a tool may know of this run. The same call has the same `idempotency_key`, its id."""
         asker = self.asker
-        return asker if call is None else ToolContext(asker.user, asker.thread, asker.channel, call, asker.values)
+        told = Progress(partial(self._tell_progress, call)) if self.watch is not None else None
+        given = (asker.user, asker.thread, asker.channel, call.id, asker.values)
+        return CallContext(*given, run=self, call=call, told=told)
+
+    def _tell_progress(self, call: ToolCall, text: str, fraction: float | None) -> None:
+        self.emit(ToolProgress(call, text, fraction))
+
+    @property
+    def approve(self) -> Approver | None:
+        """Who is at hand to be asked about a call: for a run inside another, whoever is there."""
+        return (self.within and self.within.run.approve) or self.kit.approve
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is anybody to ask about a call, now or later."""
+        return self.approve is not None or self.turn is not None or self.saved
 
     @property
     def thread(self) -> str | None:
-        return self.asker.thread
+        """Where its conversation is kept."""
+        return None if self.alone else self.asker.thread
 
     def seconds_left(self) -> float | None:
         """Of the run's wall time."""
@@ -167,3 +252,29 @@ class Run:
         self.reason = reason
         if stop == "limit":
             self.emit(LimitReached(reason))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallContext(ToolContext):
+    """What a tool is told of its call, and what it tells those who watch the run."""
+
+    run: Run = field(repr=False, compare=False)
+    call: ToolCall = field(repr=False, compare=False)
+    told: Progress | None = field(repr=False, compare=False)
+    """None: nobody watches."""
+
+    @property
+    def watched(self) -> bool:
+        return self.told is not None
+
+    def progress(self, text: str, fraction: float | None = None) -> None:
+        if self.told is not None:
+            self.told.put(text, fraction)
+
+    def retried(self, attempt: int, reason: str, wait: float) -> None:
+        self.run.emit(ToolRetried(self.call, attempt, mask(reason), wait))
+
+    def end(self) -> None:
+        """The call has its result: what is told from now on is not heard."""
+        if self.told is not None:
+            self.told.end()

@@ -8,20 +8,28 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, cast
-from uuid import uuid4
 
 from langchain_core.messages import (
+    AIMessage,
     AnyMessage,
     BaseMessage,
     BaseMessageChunk,
+    HumanMessage,
     RemoveMessage,
+    SystemMessage,
+    ToolMessage,
     convert_to_messages,
     message_chunk_to_message,
 )
+from langgraph.channels.delta import DeltaChannel
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from typing_extensions import TypedDict  # below Python 3.12 pydantic, asked for the graph's schema, takes no other
 
+from gemmagraph.ids import new_id
+
+_ORDINARY: Final = frozenset({AIMessage, HumanMessage, SystemMessage, ToolMessage})
 _MEMO_SIZE: Final = 64
+_SNAPSHOT: Final = 1_000
 _known: OrderedDict[int, tuple[list[AnyMessage], set[str]]] = OrderedDict()
 """The ids in lists that `merge` made last, so that appending costs what is appended. Used from several threads:
 each step on it is one that none can come between."""
@@ -37,17 +45,20 @@ def merge(messages: list[AnyMessage], added: Sequence[Any]) -> list[AnyMessage]:
     new = _messages(added)
     memo = _known.pop(id(messages), None)
     ids = memo[1] if memo is not None and memo[0] is messages else {message.id or "" for message in messages}
+    fresh: set[str] = set()
+    plain = True
     for message in new:
         if message.id is None:
-            message.id = f"m_{uuid4().hex}"
-    plain = all(message.id not in ids and not isinstance(message, RemoveMessage) for message in new)
-    fresh = {message.id or "" for message in new}
-    if not plain or len(fresh) < len(new):
-        merged = _merge_by_id(messages, new)
-        ids = {message.id or "" for message in merged}
-    else:
+            message.id = new_id()
+        if message.id in ids or message.id in fresh or isinstance(message, RemoveMessage):
+            plain = False
+        fresh.add(message.id)
+    if plain:
         merged = [*messages, *new]
         ids |= fresh
+    else:
+        merged = _merge_by_id(messages, new)
+        ids = {message.id or "" for message in merged}
     if len(_known) >= _MEMO_SIZE:
         _known.popitem(last=False)
     _known[id(merged)] = (merged, ids)
@@ -57,6 +68,8 @@ def merge(messages: list[AnyMessage], added: Sequence[Any]) -> list[AnyMessage]:
 def _messages(added: Any) -> list[AnyMessage]:
     """What a node or somebody else's code wrote, in any form that LangChain takes."""
     found = added if isinstance(added, list) else [added]
+    if _ORDINARY.issuperset(map(type, found)):  # `isinstance` is slow for such classes
+        return cast("list[AnyMessage]", found)
     if all(isinstance(message, BaseMessage) and not isinstance(message, BaseMessageChunk) for message in found):
         return cast("list[AnyMessage]", found)
     whole = [message_chunk_to_message(cast(BaseMessageChunk, message)) for message in convert_to_messages(found)]
@@ -80,9 +93,16 @@ def _merge_by_id(messages: Sequence[AnyMessage], added: Sequence[AnyMessage]) ->
     return list(merged.values())
 
 
-def latest(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
-    """Decisions of this turn and of those before."""
-    return {**(old or {}), **new}
+def merge_all(messages: list[AnyMessage], writes: Sequence[Sequence[Any]]) -> list[AnyMessage]:
+    """Messages with all that several writes add."""
+    for added in writes:
+        messages = merge(messages, added)
+    return messages
+
+
+def latest(old: dict[str, Any] | None, new: dict[str, Any] | None) -> dict[str, Any]:
+    """The decisions of this turn; None takes them away."""
+    return {} if new is None else {**(old or {}), **new}
 
 
 class State(TypedDict, total=False):
@@ -91,3 +111,18 @@ class State(TypedDict, total=False):
     messages: Annotated[list[AnyMessage], merge]
     decisions: Annotated[dict[str, Any], latest]
     """What people said to calls that were asked for, by call id."""
+
+
+class StoredState(TypedDict, total=False):
+    """The same where it is saved: a step writes only what it adds, so that a long conversation costs no more than a
+    short one. A whole copy is saved after so many steps that reading it stays quick."""
+
+    messages: Annotated[list[AnyMessage], DeltaChannel(merge_all, snapshot_frequency=_SNAPSHOT)]
+    decisions: Annotated[dict[str, Any], latest]
+
+
+class Asked(TypedDict):
+    """What the step that asks about one call is given."""
+
+    call: dict[str, Any]
+    ruling: dict[str, Any]

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import calling
 import conversation
+import durable
 import first
 import grammar
 import imports
@@ -38,6 +39,7 @@ from measure import FULL, QUICK, Effort, Row
 
 GROUPS: dict[str, Callable[[Effort], list[Row]]] = {
     "steps": steps.rows,
+    "durable": durable.rows,
     "making": making.rows,
     "parallel": parallel.rows,
     "ranking": ranking.rows,

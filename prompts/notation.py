@@ -76,7 +76,7 @@ class Notation(Protocol):
     `read(write_calls(calls))` gives the same calls again. A native notation, one that writes control marks itself,
     is given names, descriptions and results whose marks are defused; what a prompted one writes is defused whole.
 
-    If it writes calls as no built-in one does, it may have a method `grammar`: see `WriteGrammar`, in `grammar/calls.py`.
+    If it writes calls as no built-in one does, it may have a method `grammar`: see `WriteGrammar` in `grammar.calls`.
     """
 
     name: str

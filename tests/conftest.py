@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import importlib.util
 import ipaddress
@@ -32,6 +33,8 @@ LIVE_OPENAI_KEY = os.environ.get("OPENAI_API_KEY", "")
 LIVE_OPENAI_MODEL = os.environ.get("OPENAI_TEST_MODEL", "")
 LIVE_KEY = os.environ.get("GEMINI_API_KEY", "")
 """The key for the Gemini API in tests marked `live`; no other test may see it."""
+os.environ["OMP_NUM_THREADS"] = "1"  # torch's: two are slower as soon as something else runs
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each program that a test starts would compile the package anew
 
 
 class NetworkRefused(Exception):
@@ -68,6 +71,11 @@ def pytest_configure() -> None:
             REACHABLE.update(str(found[0]) for *_, found in socket.getaddrinfo(place, None))
     # An audit hook also sees what C code and other threads do, and no test can forget it.
     sys.addaudithook(refuse_network)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and modules are no garbage: who looks for some need not go through them each time."""
+    gc.freeze()
 
 
 def missing_from_the_installed_package() -> str:

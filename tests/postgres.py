@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -39,13 +40,34 @@ SETTINGS = {
 _START = 60.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
-    """A running server. Roles log in with `PASSWORD`."""
+    """A server. Roles log in with `PASSWORD`."""
 
     port: int
-    pid: int
     folder: Path
+    program: list[str | Path]
+    how: dict[str, Any]
+    """As whom, and where, it is started."""
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self.program, stdout=log, stderr=log, **self.how)
+        _wait_for(self, self.process)
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """Ends its connections and it; with SIGQUIT it takes no leave of them."""
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait(30)
+            self.process = None
 
     def dsn(self, role: str = ADMIN, database: str = "postgres") -> str:
         return f"postgresql://{role}:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.port}/{database}"
@@ -68,13 +90,26 @@ class Server:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """A server with nothing in it."""
+    with running(_needed()) as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Server]:
+    """A server that a test may stop and start."""
+    with running(_needed()) as server:
+        yield server
+
+
+def _needed() -> Path:
     pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'gemmagraph[sql]'")
     programs = found()
     if programs is None:
         missing = "PostgreSQL's server is not installed: apt-get install postgresql"
-        pytest.fail(missing) if NEEDED else pytest.skip(missing)
-    with running(programs) as server:
-        yield server
+        if not NEEDED:
+            pytest.skip(missing)
+        pytest.fail(missing)
+    return programs
 
 
 def found() -> Path | None:
@@ -106,23 +141,14 @@ def running(programs: Path) -> Iterator[Server]:
         )
         port = _free_port()
         settings = [f"-c{key}={value}" for key, value in SETTINGS.items()]
-        log = (folder / "log").open("wb")
-        with (
-            log,
-            subprocess.Popen(
-                [programs / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", "", *settings],
-                stdout=log,
-                stderr=log,
-                **quiet,
-            ) as process,
-        ):
-            try:
-                server = Server(port, process.pid, folder)
-                _wait_for(server, process)
-                yield server
-            finally:
-                process.send_signal(3)  # SIGQUIT: at once, nothing is worth saving
-                process.wait(30)
+        listens = ["-h", "127.0.0.1", "-p", str(port), "-k", ""]
+        program: list[str | Path] = [programs / "postgres", "-D", data, *listens, *settings]
+        server = Server(port, folder, program, quiet)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop(signal.SIGQUIT)  # at once, nothing is worth saving
 
 
 def _wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:

@@ -31,6 +31,7 @@ def test_a_group_of_benchmarks_runs_and_shows_its_rows(tmp_path: Path) -> None:
     assert all(row["reach"] for row in rows)
 
 
+@pytest.mark.long
 def test_the_stand_ins_for_servers_are_asked_by_us_and_by_their_own_clients(tmp_path: Path) -> None:
     found = shown_rows(tmp_path, "streaming", "first")
     assert len(found["streaming"]) == 2 * 2 * 4
@@ -39,6 +40,7 @@ def test_the_stand_ins_for_servers_are_asked_by_us_and_by_their_own_clients(tmp_
     assert all({"ollama", "openai"} & row["peers"].keys() for row in found["first"])
 
 
+@pytest.mark.long
 def test_a_real_server_tells_how_much_of_a_prompt_it_read_again(tmp_path: Path) -> None:
     for package in ("gguf", "numpy", "xllamacpp"):
         pytest.importorskip(package, reason=f"{package} is not installed, or has no wheel here")

@@ -40,8 +40,8 @@ ORDER = """
 
     tools/errors  tools/context  tools/fields  tools/secrets  tools/ruling  tools/runtime  tools/results
     tools/declared/units  tools/bodies/base  tools/shaping/spill  tools/shaping/texts  tools/shaping/shape
-    tools/facts  tools/docstrings  tools/hints  tools/signature  tools/attempts  tools/failures  tools/cache
-    tools/tool  tools/langchain  tools/forms  tools/sources  tools/files  tools/shaping/spill_reader
+    tools/facts  tools/docstrings  tools/defaults  tools/hints  tools/signature  tools/attempts  tools/failures
+    tools/cache  tools/tool  tools/langchain  tools/forms  tools/sources  tools/files  tools/shaping/spill_reader
     tools/selection/meanings  tools/selection/words  tools/selection/machines  tools/selection/office
     tools/selection/trade  tools/selection/everyday  tools/selection/tongues  tools/selection/hints
     tools/selection/reading  tools/selection/ranking  tools/guards/addresses  tools/guards/targets  tools/guards/hosts
@@ -51,24 +51,29 @@ ORDER = """
     tools/guards/databases_sqlite  tools/guards/databases_postgres  tools/guards/databases  tools/bodies/http_answers
     tools/bodies/http_connection  tools/bodies/http_request  tools/bodies/http  tools/bodies/shell
     tools/bodies/sql_binds  tools/bodies/sql  tools/declaring  tools/declared/nodes  tools/declared/scalars
-    tools/declared/source  tools/declared/problems  tools/declared/forms  tools/declared/structures
-    tools/declared/vocabulary  tools/declared/connections  tools/declared/bodies  tools/declared/tools
-    tools/declared/imports  tools/declared/people  tools/declared/format  tools/declared/document
-    tools/declared/checks  tools/declared/loading  tools/declared/reference  tools/declared/making
-    tools/imports/foreign  tools/imports/patterns  tools/imports/schemas  tools/imports/openapi_yaml
-    tools/imports/openapi_document  tools/imports/openapi_texts  tools/imports/openapi_schemas
-    tools/imports/openapi_styles  tools/imports/openapi_request  tools/imports/openapi_contents
-    tools/imports/openapi_arguments  tools/imports/openapi_servers  tools/imports/openapi_operations
-    tools/imports/openapi_body  tools/imports/openapi  tools/imports/mcp_definitions  tools/imports/mcp_results
-    tools/imports/mcp_failures  tools/imports/mcp_streams  tools/imports/mcp_process  tools/imports/mcp_http
-    tools/imports/mcp_session  tools/imports/mcp_targets  tools/imports/mcp  tools/imports/importing
+    tools/declared/source  tools/declared/problems  tools/declared/settings  tools/declared/forms
+    tools/declared/structures  tools/declared/vocabulary  tools/declared/connections  tools/declared/bodies
+    tools/declared/tools  tools/declared/imports  tools/declared/people  tools/declared/format
+    tools/declared/document  tools/declared/parameters  tools/declared/checks_values  tools/declared/checks_tools
+    tools/declared/checks_people  tools/declared/checks  tools/declared/loading  tools/declared/reference
+    tools/declared/needs  tools/declared/making  tools/imports/foreign  tools/imports/patterns  tools/imports/texts
+    tools/imports/schemas  tools/imports/openapi_yaml  tools/imports/openapi_document  tools/imports/openapi_texts
+    tools/imports/openapi_schemas  tools/imports/openapi_styles  tools/imports/openapi_request
+    tools/imports/openapi_contents  tools/imports/openapi_arguments  tools/imports/openapi_servers
+    tools/imports/openapi_operations  tools/imports/openapi_body  tools/imports/openapi  tools/imports/mcp_definitions
+    tools/imports/mcp_results  tools/imports/mcp_failures  tools/imports/mcp_streams  tools/imports/mcp_process
+    tools/imports/mcp_http  tools/imports/mcp_session  tools/imports/mcp_targets  tools/imports/mcp
+    tools/imports/importing
 
-    agent/errors  agent/limits  agent/approvals  agent/events  agent/backends/base  agent/backends/recorded/cassettes
-    agent/backends/recorded/likeness  agent/backends/recorded/recording  agent/backends/network/again
-    agent/backends/network/closing  agent/backends/network/lines  agent/backends/network/sse
-    agent/backends/network/queue  agent/backends/network/coming  agent/backends/network/wire
-    agent/backends/network/failures  agent/backends/network/http  agent/backends/words  agent/backends/ollama/words
-    agent/backends/ollama/pull  agent/backends/ollama/models  agent/backends/ollama/tools
+    agent/errors  agent/ids  agent/limits  agent/approvals  agent/events  agent/progress  agent/store/address
+    agent/store/session  agent/store/rows  agent/store/workers  agent/store/serialising  agent/store/latest
+    agent/store/tables  agent/store/sqlite  agent/store/postgres  agent/store/saver  agent/store/turns  agent/journal
+    agent/store/inputs  agent/store/questions  agent/store/spending  agent/store/store  agent/backends/base
+    agent/backends/recorded/cassettes  agent/backends/recorded/likeness  agent/backends/recorded/recording
+    agent/backends/network/again  agent/backends/network/closing  agent/backends/network/lines
+    agent/backends/network/sse  agent/backends/network/queue  agent/backends/network/coming
+    agent/backends/network/wire  agent/backends/network/failures  agent/backends/network/http  agent/backends/words
+    agent/backends/ollama/words  agent/backends/ollama/pull  agent/backends/ollama/models  agent/backends/ollama/tools
     agent/backends/ollama/request  agent/backends/ollama/reply  agent/backends/ollama/backend
     agent/backends/openai/kinds  agent/backends/openai/words  agent/backends/openai/probe
     agent/backends/openai/messages  agent/backends/openai/request  agent/backends/openai/count
@@ -82,30 +87,37 @@ ORDER = """
     agent/backends/matcher/mentions  agent/backends/matcher/params  agent/backends/matcher/naming
     agent/backends/matcher/filling  agent/backends/matcher/matching  agent/backends/builtin  agent/backends/scripted
     agent/server_calls  agent/reading  agent/transports  agent/toolchoice  agent/tokens  agent/ledger  agent/budget
-    agent/model  agent/fallback  agent/policy  agent/pictures  agent/convert  agent/output  agent/offering  agent/run
-    agent/choice  agent/threads  agent/state  agent/calls  agent/nodes  agent/lean  agent/graph  agent/assistant
-    agent/agent  agent/patience  agent/openai_forms  agent/chat_forms  agent/chat_kept  agent/chat_telling  agent/chat
+    agent/masking  agent/model  agent/fallback  agent/policy  agent/pictures  agent/convert  agent/output
+    agent/offering  agent/run  agent/allowances  agent/forking  agent/choice  agent/threads  agent/state  agent/calls
+    agent/nodes  agent/lean  agent/graph  agent/remembered  agent/durable  agent/deciding  agent/conversations
+    agent/running  agent/threaded  agent/subagents  agent/assistant  agent/agent  agent/patience  agent/openai_forms
+    agent/chat_forms  agent/chat_kept  agent/chat_telling  agent/chat
 
-    agent/cli/options  agent/cli/terminal  agent/cli/openai_json  agent/cli/assistants  agent/cli/toolfiles
-    agent/cli/approving  agent/cli/display  agent/cli/parse  agent/cli/render  agent/cli/session  agent/cli/once
-    agent/cli/chat  agent/cli/talk  agent/cli/texts  agent/cli/costs  agent/cli/listing  agent/cli/toolshow
-    agent/cli/trying  agent/cli/tooldocs  agent/cli/editing  agent/cli/adding  agent/cli/pinning  agent/cli/tools
-    agent/cli/checking  agent/cli/starter_ops  agent/cli/starting  agent/cli/declared  agent/cli/published
-    agent/cli/seen  agent/cli/pull  agent/cli/models  agent/cli/doctor  agent/cli/servers  agent/cli/app  agent/asking
-    agent/conformance  agent/pytest_plugin  agent/__main__
+    agent/cli/options  agent/cli/terminal  agent/cli/openai_json  agent/cli/assistants  agent/cli/asked
+    agent/cli/keeping  agent/cli/toolfiles  agent/cli/approving  agent/cli/waiting  agent/cli/display  agent/cli/parse
+    agent/cli/render  agent/cli/session  agent/cli/once  agent/cli/chat  agent/cli/talk  agent/cli/threadshow
+    agent/cli/threads  agent/cli/approvalshow  agent/cli/settling  agent/cli/approvals  agent/cli/texts
+    agent/cli/costs  agent/cli/listing  agent/cli/toolshow  agent/cli/trying  agent/cli/tooldocs  agent/cli/editing
+    agent/cli/adding  agent/cli/pinning  agent/cli/tools  agent/cli/checking  agent/cli/starter_ops
+    agent/cli/starting  agent/cli/declared  agent/cli/published  agent/cli/seen  agent/cli/pull  agent/cli/models
+    agent/cli/doctor  agent/cli/servers  agent/cli/app  agent/asking  agent/conformance  agent/pytest_plugin
+    agent/__main__
 """.split()  # noqa: SIM905
 """Every module but the `__init__`s, which only gather names. Each imports only from those before it."""
 
 AGAINST_THE_ORDER = {
+    ("agent/errors", "agent/approvals"): "what a thread waits for; for type checkers only",
+    ("agent/subagents", "agent/agent"): "an agent among the tools of another; for type checkers only",
     ("agent/events", "agent/run"): "the last event holds the result; for type checkers only",
     ("tools/tool", "tools/langchain"): "Tool.as_langchain, when it is called",
     ("agent/cli/app", "agent/__init__"): "the version",
 }
 
 DOORS = {
-    "langgraph": "agent/state agent/nodes agent/lean agent/graph agent/agent",
+    "langgraph": "agent/state agent/nodes agent/lean agent/graph agent/remembered agent/durable agent/conversations"
+    " agent/store/*",
     "langchain_core": "agent/chat agent/chat_forms agent/convert agent/state agent/nodes agent/calls agent/lean"
-    " tools/langchain",
+    " agent/durable agent/store/* tools/langchain",
     "pydantic": "agent/chat tools/forms tools/hints tools/imports/mcp_session tools/langchain tools/sources",
     "jsonschema": "prompts/*",
     "httpx": "agent/backends/* tools/guards/answers tools/guards/transport tools/bodies/http*"
@@ -119,7 +131,7 @@ DOORS = {
     "anyio": "tools/imports/mcp*",
     "httpx2": "tools/imports/mcp_http",
     "jmespath": "tools/shaping/shape",
-    "psycopg": "tools/guards/databases_postgres",
+    "psycopg": "agent/store/postgres tools/guards/databases_postgres",
     "sqlalchemy": "tools/guards/databases* tools/bodies/sql*",
     "ollama": "agent/backends/ollama/*",
     "click": "agent/cli/*",
@@ -184,9 +196,11 @@ def _imports(node: ast.AST, when: Literal["at once", "later", "for types"]) -> I
             names = {f"{origin}.{name.name}" for name in child.names}
             modules = {name if module_of(name) else origin for name in names}
             yield from (Import(module, child.lineno, when) for module in sorted(modules))
-        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        elif isinstance(child, ast.expr):
+            continue  # where no import can stand
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _imports(child, "later" if when == "at once" else when)
-        elif isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+        elif isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
             yield from _imports(ast.Module(child.body, []), "for types")
             yield from _imports(ast.Module(child.orelse, []), when)
         else:

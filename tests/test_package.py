@@ -107,6 +107,7 @@ def test_sdist_holds_what_it_takes_to_build_and_test(distributions: dict[str, Pa
     assert not [name for name in names if "__pycache__" in name or name.startswith(("build/", "benchmarks/"))]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["wheel", "sdist", "editable", "strict editable"])
 def test_installed_package_works_outside_of_the_repository(
     way: str, distributions: dict[str, Path], tmp_path: Path

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
+from gemmagraph.tools.context import ToolContext
 from gemmagraph.tools.errors import BodyError, ToolError
 from gemmagraph.tools.runtime import Errand, Job
 
@@ -63,9 +64,10 @@ async def within(work: Errand | Job, tool: Timed) -> Any:
     return work.future.result()
 
 
-async def tried(attempt: Callable[[], Awaitable[T]], again: int) -> T:
+async def tried(attempt: Callable[[], Awaitable[T]], again: int, context: ToolContext) -> T:
     """The result of `attempt`, made up to `again` times more where the failure may pass: a time that ran out, a
-    connection that broke, a server that says so. In between it waits, longer each time, with full jitter."""
+    connection that broke, a server that says so. In between it waits, longer each time, with full jitter. Those who
+    watch the call are told through `context`."""
     for number in range(again):
         try:
             return await attempt()
@@ -76,6 +78,7 @@ async def tried(attempt: Callable[[], Awaitable[T]], again: int) -> T:
                 if not problem.transient or asked > _LONGEST_ASKED:
                     raise
                 wait = max(wait, asked)
+            context.retried(number + 2, str(problem) or type(problem).__name__, wait)
         await asyncio.sleep(wait)
     return await attempt()
 

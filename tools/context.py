@@ -28,3 +28,15 @@ class ToolContext:
         ours = {"user": self.user, "thread": self.thread, "channel": self.channel}
         given = {name: value for name, value in self.values.items() if name not in ours}
         return given | {name: value for name, value in ours.items() if value is not None}
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody sees how far the call is."""
+        return False
+
+    def progress(self, text: str, fraction: float | None = None) -> None:
+        """Tells those who watch how far the call is: `context.progress("3 of 10 files", 0.3)`. From any thread and as
+        often as one likes: they see the latest, about ten a second. Nothing happens where nobody watches."""
+
+    def retried(self, attempt: int, reason: str, wait: float) -> None:
+        """For what runs the tool: tells those who watch that a try failed, and which one comes in `wait` seconds."""

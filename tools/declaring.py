@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Unpack, cast
 
 from gemmagraph.prompts.messages import JSON, ToolSpec
 from gemmagraph.tools.bodies.base import Body
 from gemmagraph.tools.context import ToolContext
-from gemmagraph.tools.errors import Fault, refuse
-from gemmagraph.tools.facts import Facts, normal
+from gemmagraph.tools.errors import Fault, ToolDefinitionError, refuse
+from gemmagraph.tools.facts import Facts, argument_faults, normal
+from gemmagraph.tools.failures import KINDS, is_kind
 from gemmagraph.tools.fields import Field, field_or_fault
 from gemmagraph.tools.hints import closed
 from gemmagraph.tools.signature import CallPlan
@@ -45,8 +47,14 @@ def declared_tool(
     facts["bind"] = bound_fields(facts.get("bind") or {}, parameters, faults)
     facts["errors"] = error_fields(facts.get("errors") or {}, faults)
     examples = tuple(facts.pop("examples", ()))
-    refuse(f"The tool {name}", faults)
-    return acting(ToolSpec(name, description, closed(dict(parameters), name), examples), body, **normal(facts))
+    faults += [
+        Fault(("errors", kind), f"no failure is called so: it is {KINDS}.")
+        for kind in facts["errors"]
+        if not is_kind(kind)
+    ]
+    spec = ToolSpec(name, description, closed(dict(parameters), name), examples)
+    refuse(f"The tool {name}", [*faults, *argument_faults(spec)])
+    return acting(spec, body, **normal(facts))
 
 
 def acting(spec: ToolSpec, body: Body, **facts: Any) -> Tool:
@@ -57,7 +65,8 @@ def acting(spec: ToolSpec, body: Body, **facts: Any) -> Tool:
 def bound_fields(bind: Mapping[str, str], parameters: Mapping[str, JSON], faults: list[Fault]) -> dict[str, Field]:
     """What the application fills in."""
     taken = set(bind) & set(parameters.get("properties") or {})
-    faults += [Fault(("bind", name), "a parameter has this name: the model would fill it in.") for name in taken]
+    wrong = "is a parameter too; the model would fill it in"
+    faults += [Fault(("bind", name), f"{name!r} {wrong}", "Rename one.") for name in sorted(taken)]
     return {name: field_or_fault(str(text), ("context",), ("bind", name), faults) for name, text in bind.items()}
 
 
@@ -102,7 +111,7 @@ class HttpKeys(Around, total=False):
 class ShellKeys(Around, total=False):
     """The keys of `shell`."""
 
-    argv: Sequence[str]
+    argv: Sequence[str | Mapping[str, str]]
     stdin: str
     env: Mapping[str, str]
     cwd: str
@@ -126,7 +135,7 @@ def http_tool(name: str, description: str, parameters: Mapping[str, JSON], **key
     """
     from gemmagraph.tools.bodies.http import HttpBody
 
-    own, around = _split(keys, HttpKeys)
+    own, around = _split("http_tool", keys, HttpKeys)
     return declared_tool(name, description, parameters, HttpBody(**own), **around)
 
 
@@ -138,7 +147,7 @@ def shell_tool(name: str, description: str, parameters: Mapping[str, JSON], **ke
     """
     from gemmagraph.tools.bodies.shell import ShellBody
 
-    own, around = _split(keys, ShellKeys)
+    own, around = _split("shell_tool", keys, ShellKeys)
     return declared_tool(name, description, parameters, ShellBody(**own), **around)
 
 
@@ -150,12 +159,21 @@ def sql_tool(name: str, description: str, parameters: Mapping[str, JSON], **keys
     """
     from gemmagraph.tools.bodies.sql import SqlBody
 
-    own, around = _split(keys, SqlKeys)
+    own, around = _split("sql_tool", keys, SqlKeys)
     bind = tuple(around.get("bind") or ())
     return declared_tool(name, description, parameters, SqlBody(**own, parameters=parameters, bind=bind), **around)
 
 
-def _split(keys: Mapping[str, Any], own: type) -> tuple[dict[str, Any], Any]:
-    """The keys of a body, and those around it."""
-    names = own.__annotations__.keys() - Around.__annotations__.keys()
+def _split(function: str, keys: Mapping[str, Any], own: type) -> tuple[dict[str, Any], Any]:
+    """The keys of a body, and those around it.
+
+    Raises:
+        ToolDefinitionError: there are others.
+    """
+    known = own.__annotations__.keys()
+    if unknown := [key for key in keys if key not in known]:
+        near = get_close_matches(unknown[0], known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(known))}."
+        raise ToolDefinitionError(f"{function} has no keyword {unknown[0]!r}.", hint=hint)
+    names = known - Around.__annotations__.keys()
     return {k: v for k, v in keys.items() if k in names}, {k: v for k, v in keys.items() if k not in names}

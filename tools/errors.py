@@ -66,6 +66,11 @@ class ToolDefinitionError(GemmagraphError):
         """Each thing that is wrong, with its key; empty when the message says all."""
 
 
+class Unavailable(ToolDefinitionError):
+    """A tool cannot be made here: a file, a module or a package that it needs is missing, or fails on this machine.
+    What was given may be right elsewhere."""
+
+
 def refuse(what: str, faults: Sequence[Fault]) -> None:
     """Does nothing if there are no faults.
 

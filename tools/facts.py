@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from gemmagraph.prompts.messages import JSON
+from gemmagraph.prompts.messages import JSON, ToolSpec
 from gemmagraph.tools.declared.units import seconds
 from gemmagraph.tools.errors import Fault, ToolDefinitionError
 from gemmagraph.tools.ruling import Consent, Verdict
@@ -110,6 +110,24 @@ def contradiction(facts: Any, reads: bool) -> str | None:
     if approval not in (None, "allow", "ask", "deny"):
         return f"has approval={approval!r}; it must be 'allow', 'ask' or 'deny'"
     return None
+
+
+def argument_faults(spec: ToolSpec) -> list[Fault]:
+    """What is wrong with the arguments of a tool's examples: undeclared ones, and required ones that are missing."""
+    if example_problem(spec.examples):
+        return []  # which a `Tool` refuses
+    declared = spec.parameters.get("properties")
+    faults: list[Fault] = []
+    closed = spec.parameters.get("additionalProperties") is False and isinstance(declared, Mapping)
+    required = spec.parameters.get("required")
+    for index, example in enumerate(spec.examples):
+        args, key = example["args"], ("examples", index, "args")
+        names = args if isinstance(args, Mapping) else {}
+        strange = [name for name in names if closed and isinstance(declared, Mapping) and name not in declared]
+        missing = [name for name in required if name not in names] if isinstance(required, list) else []
+        faults += [Fault((*key, name), f"there is no parameter {name!r}.") for name in strange]
+        faults += [Fault(key, f"the argument {name!r} is missing.") for name in missing]
+    return faults
 
 
 def example_problem(examples: tuple[Mapping[str, JSON], ...]) -> str | None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools.attempts import OUTCOME_UNKNOWN, Expired, Timed
 from gemmagraph.tools.errors import BodyError, ToolError
 from gemmagraph.tools.fields import Absent, Field
+
+KIND: Final = r"^([1-5][0-9][0-9]|[1-5]xx|exit(_[0-9]{1,3})?|timeout|unreachable|database|other)$"
+KINDS: Final = "a status (422, 4xx), exit, exit_3, timeout, unreachable, database or other"
+
+
+def is_kind(name: str) -> bool:
+    """Whether a failure may be called so under `errors`."""
+    return re.fullmatch(KIND, name) is not None
 
 
 class Explains(Timed, Protocol):

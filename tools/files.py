@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gemmagraph.tools.errors import ToolDefinitionError
+from gemmagraph.tools.errors import ToolDefinitionError, Unavailable
 from gemmagraph.tools.sources import to_tools
 from gemmagraph.tools.tool import Tool
 
@@ -62,26 +62,44 @@ def load_object(source: str, folder: Path) -> Any:
     first.
 
     Raises:
-        ToolDefinitionError: it is not there, or does not import; the message names file and line.
+        Unavailable: the file or the module is not there, or fails where this one runs; the message names file and
+            line.
+        ToolDefinitionError: it is no Python, or has nothing of that name.
     """
     where, _, name = source.rpartition(":")
     path = folder / Path(where).expanduser()
-    if path.suffix == ".py":
-        if not path.is_file():
-            raise _no_file(path, where)
-        with _importing(where, path.resolve().parent):
-            module = _module_of(path.resolve())
-    else:
-        with _importing(where, folder):
-            module = importlib.import_module(where)
-    found: Any = module
-    for step in name.split("."):
-        if not hasattr(found, step):
-            near = difflib.get_close_matches(step, [entry for entry in dir(found) if not entry.startswith("_")], n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else ""
-            raise ToolDefinitionError(f"{where} has no {name!r}.", hint=hint)
-        found = getattr(found, step)
+    is_file = path.suffix == ".py"
+    if is_file and not path.is_file():
+        raise _no_file(path, where)
+    with _importing(where, path.resolve().parent if is_file else folder.resolve()):
+        found: Any = _module_of(path.resolve()) if is_file else importlib.import_module(where)
+        steps = name.split(".")
+        while steps and hasattr(found, steps[0]):
+            found = getattr(found, steps.pop(0))
+    if steps:
+        near = difflib.get_close_matches(steps[0], [one for one in dir(found) if not one.startswith("_")], n=1)
+        raise ToolDefinitionError(f"{where} has no {name!r}.", hint=f"Did you mean {near[0]!r}?" if near else "")
     return found
+
+
+def absent(source: str, folder: Path) -> str | None:
+    """Why what `load_object` is asked for cannot be there, as far as that is seen from outside. Nothing is
+    imported."""
+    where = source.rpartition(":")[0]
+    path = folder / Path(where).expanduser()
+    if path.suffix == ".py":
+        return None if path.is_file() else str(_no_file(path, where))
+    package = where.partition(".")[0]
+    if package in sys.modules:
+        return None
+    sys.path.insert(0, str(folder))
+    try:
+        found = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        found = None
+    finally:
+        sys.path.remove(str(folder))
+    return None if found else str(_no_module(where))
 
 
 def _module_of(path: Path) -> ModuleType:
@@ -124,19 +142,27 @@ def _importing(name: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except ToolDefinitionError as exc:
-        raise ToolDefinitionError(f"{_place(exc, name, folder)}: {exc.message}", hint=exc.hint) from exc
+        raise Unavailable(f"{_place(exc, name, folder)}: {exc.message}", hint=exc.hint) from exc
     except (Exception, SystemExit) as exc:
-        hint = ""
-        if isinstance(exc, ModuleNotFoundError):
-            if exc.name and f"{name}.".startswith(f"{exc.name}."):
-                raise ToolDefinitionError(f"There is no module {name!r}.", hint="A file ends in .py.") from exc
-            hint = "Install it where gemmagraph is installed."
-        known = isinstance(exc, SyntaxError | ImportError)
-        what = exc.msg if isinstance(exc, SyntaxError) else str(exc) if known else f"{type(exc).__name__}: {exc}"
-        raise ToolDefinitionError(f"{_place(exc, name, folder)}: {what.rstrip(': .')}.", hint=hint) from exc
+        raise _failure(exc, name, folder) from exc
     finally:
         if str(folder) in sys.path:
             sys.path.remove(str(folder))
+
+
+def _failure(error: BaseException, name: str, folder: Path) -> ToolDefinitionError:
+    """What an import that failed says of its tools: bad Python is wrong anywhere, all else may be right elsewhere."""
+    place = _place(error, name, folder)
+    if isinstance(error, SyntaxError):
+        own = (error.filename or "").startswith(str(folder))
+        return (ToolDefinitionError if own else Unavailable)(f"{place}: {error.msg.rstrip(': .')}.")
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        if f"{name}.".startswith(f"{error.name}."):
+            return _no_module(name)
+        hint = "Install it where gemmagraph is installed."
+        return Unavailable(f"{place}: needs the package {error.name!r}.", hint=hint)
+    what = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+    return Unavailable(f"{place}: {what.rstrip(': .')}.")
 
 
 def _place(error: BaseException, name: str, folder: Path) -> str:
@@ -173,13 +199,17 @@ def _things(module: ModuleType, name: str) -> list[Any]:
     ]
 
 
+def _no_module(name: str) -> ToolDefinitionError:
+    return Unavailable(f"There is no module {name!r}.", hint="A file ends in .py.")
+
+
 def _no_file(path: Path, name: str) -> ToolDefinitionError:
     if path.is_dir():
-        return ToolDefinitionError(f"{name} is a folder.", hint="Name a Python file in it.")
+        return Unavailable(f"{name} is a folder.", hint="Name a Python file in it.")
     try:
         there = [entry.name for entry in path.parent.iterdir() if entry.suffix == ".py"]
     except OSError:
         there = []
-    near = difflib.get_close_matches(path.name, there, n=1)
-    hint = f"Did you mean {str(path.with_name(near[0]))!r}?" if near else ""
-    return ToolDefinitionError(f"There is no file {name!r}.", hint=hint)
+    near = next(iter(difflib.get_close_matches(path.name, there, n=1)), "")
+    hint = f"Did you mean {str(path.with_name(near))!r}?" if near else ""
+    return Unavailable(f"There is no file {name!r}.", hint=hint)

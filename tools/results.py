@@ -23,20 +23,21 @@ from typing import Any, Literal, TypeAlias, TypeGuard
 from uuid import UUID
 
 from gemmagraph.prompts.messages import JSON
-from gemmagraph.tools.secrets import Masker, mask
+from gemmagraph.tools.secrets import beginning, ending, longest
 
 Keep: TypeAlias = Literal["head", "tail"]
 
 MAX_DEPTH = 60
 MOST_CHARS = 2_000_000
 """Characters of a result that are looked at where all of it is needed: to select from it, to keep it."""
-_MARGIN = 8_192
-"""Characters beside those that are kept, so that a secret which begins among them is seen whole."""
 _MOST_BYTES = 1_000_000
 _CONTINUED = bytes(range(0x80, 0xC0))
 """What a character of several bytes goes on with."""
 _MAX_INTEGER_BITS = 4096
 """Python refuses to write out integers from about 14,000 bits on; nobody reads one of a thousand digits."""
+
+
+_written = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` makes one at each call
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,10 @@ class Outcome:
     """For the developer, unless all is well."""
 
 
+class Partial(str):
+    """A text of which some was left out while it was taken: how long it was is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Converted:
     """A value as text or JSON, as far as a limit of characters went."""
@@ -61,10 +66,12 @@ class Converted:
     size: str
     """How large the whole is, in words."""
     whole: bool
+    partial: bool = False
+    """Whether the value itself was cut before it came here."""
 
     @property
     def text(self) -> str:
-        return self.content if isinstance(self.content, str) else json.dumps(self.content, ensure_ascii=False)
+        return self.content if isinstance(self.content, str) else _written(self.content)
 
 
 def convert(value: object, limit: int, keep: Keep = "head") -> Converted:
@@ -79,8 +86,9 @@ def convert(value: object, limit: int, keep: Keep = "head") -> Converted:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return _converted_bytes(value, limit, keep)
     if keep == "tail" and isinstance(value, str):
-        tail = _Converter(limit=limit + _MARGIN, lenient=True).convert(value[-limit - _MARGIN :])
-        return Converted(tail, f"{len(value):,} characters", len(value) <= limit + _MARGIN)
+        seen = limit + longest()  # so that a secret which ends among what is kept is seen whole
+        tail = _Converter(limit=seen, lenient=True).convert(value[-seen:])
+        return Converted(tail, _size_of(value), len(value) <= seen, isinstance(value, Partial))
     if keep == "tail" and _is_listed(value):
         last = list(islice(reversed(value), limit + 1))
         converter = _Converter(limit=limit, lenient=True)
@@ -88,7 +96,11 @@ def convert(value: object, limit: int, keep: Keep = "head") -> Converted:
         return Converted(content[::-1], converter.size(value), converter.whole and len(last) == len(value))
     converter = _Converter(limit=limit if keep == "head" else max(limit, MOST_CHARS), lenient=True)
     content = converter.convert(value)
-    return Converted(content, converter.size(value), converter.whole)
+    return Converted(content, converter.size(value), converter.whole, isinstance(value, Partial))
+
+
+def _size_of(text: str) -> str:
+    return f"{'more than ' if isinstance(text, Partial) else ''}{len(text):,} characters"
 
 
 def _is_listed(value: object) -> TypeGuard[Sequence[object]]:
@@ -143,13 +155,13 @@ def cut(text: str, max_chars: int, size: str, keep: Keep = "head") -> str:
 def beside(text: str, max_chars: int, note: str, keep: Keep = "head") -> str:
     """As much of one end of `text` as fits beside a note, which stands where something is missing.
 
-    It ends at the end of a line, if one is near. No secret is torn: nobody would know the rest of one.
+    It ends at the end of a line, if one is near.
     """
     room = max(0, max_chars - len(note) - 1)
     if keep == "head":
-        head = Masker().feed(text[:room])[:room]
+        head = beginning(text, room)
         return f"{head[: line_end(head, room)]}\n{note}"
-    tail = mask(text[-room - _MARGIN :])[-room:] if room else ""
+    tail = ending(text, room)
     start = tail.find("\n", 0, len(tail) // 5) + 1
     return f"{note}\n{tail[start:]}"
 
@@ -161,10 +173,12 @@ def line_end(text: str, room: int) -> int:
 
 
 def _converted_bytes(value: bytes | bytearray | memoryview, limit: int, keep: Keep) -> Converted:
-    size, most = memoryview(value).nbytes, 4 * limit + 4
-    part = bytes(value[:most]) if keep == "head" else bytes(value[-most:]).lstrip(_CONTINUED if size > most else b"")
-    text = _decoded(part, final=keep == "tail" or size <= most)
+    size, most = memoryview(value).nbytes, 4 * (limit + 1 + (longest() if keep == "tail" else 0))
     whole = size <= most
+    part = bytes(value[:most]) if keep == "head" else bytes(value[-most:]).lstrip(b"" if whole else _CONTINUED)
+    text = _decoded(part, final=keep == "tail" or whole)
+    if text is not None and keep == "head" and not whole:
+        text = beginning(text, len(text))
     return Converted(_binary(size) if text is None else text, f"{size:,} bytes", whole or text is None)
 
 
@@ -213,8 +227,9 @@ class _Converter:
             fields = dataclasses.fields(value)
             return self._mapping(((field.name, getattr(value, field.name)) for field in fields), depth)
         if isinstance(value, (bytes, bytearray, memoryview)):
-            limit = min(self._limit, _MOST_BYTES)
-            return self._text(_converted_bytes(value, limit, "head").text)
+            found = _converted_bytes(value, min(self._limit, _MOST_BYTES), "head")
+            self.whole = self.whole and found.whole
+            return self._text(found.text)
         if isinstance(value, (Sequence, Set, ValuesView)):
             return self._items(value, depth)
         return self._object(value, depth)
@@ -222,7 +237,7 @@ class _Converter:
     def size(self, value: object) -> str:
         """How large the whole of `value` is, after it was converted as far as the limit went."""
         if isinstance(value, str):
-            return f"{len(value):,} characters"
+            return _size_of(value)
         if self._stopped is None:
             return f"about {self._limit - self._left:,} characters"
         if self._stopped == 0 and isinstance(value, Collection):
@@ -236,8 +251,10 @@ class _Converter:
     def _text(self, value: str) -> str:
         self._left -= len(value)
         self.whole = self.whole and len(value) <= self._limit
-        if type(value) is not str or len(value) > self._limit:
-            value = str.__getitem__(value, slice(0, self._limit + 1))
+        if len(value) > self._limit:
+            value = beginning(str.__getitem__(value, slice(0, self._limit + 1)), self._limit + 1)
+        elif type(value) is not str:
+            value = str.__getitem__(value, slice(None))
         if not value.isascii():
             # Names of files may hold bytes that are no UTF-8: surrogates in Python, which no server takes.
             return value.encode("utf-8", "replace").decode("utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from gemmagraph.tools.secrets import masked_trace
@@ -44,14 +45,21 @@ class Ruling:
 
     verdict: Verdict
     reason: str
-    """Goes on after "because"."""
+    """Goes on after "because". The model may read it."""
     approvers: tuple[str, ...] | None = None
     four_eyes: bool = False
     expires: float = EXPIRES
     place: str | None = None
-    """File and line of the rule that decided."""
+    """File and line of the rule that decided: for people only."""
     passed: tuple[PassedOver, ...] = field(default=(), compare=False)
     """The rules that were passed over, in their order."""
+    fits: str = field(default="", compare=False)
+    """Why the rule that decided fits; empty where none did, or nobody asked."""
+
+    @property
+    def told(self) -> str:
+        """The reason as people get it."""
+        return f"{self.reason} ({self.place})" if self.place else self.reason
 
 
 def judged(gate: Callable[[], Ruling], name: str) -> Ruling:
@@ -66,6 +74,7 @@ def judged(gate: Callable[[], Ruling], name: str) -> Ruling:
         return Ruling("deny", f"whether {name} may be called could not be found out")
 
 
+@lru_cache(maxsize=1024)
 def unmarked(name: str, kind: str, *, reads: bool, read_only: bool | None, destructive: bool | None) -> Ruling:
     """What the marks of a tool say, where neither a policy nor the tool itself does."""
     if destructive:

@@ -12,11 +12,12 @@ import contextlib
 import contextvars
 import os
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from gemmagraph.tools.errors import ToolError
+from gemmagraph.tools.secrets import mask
 
 T = TypeVar("T")
 
@@ -310,6 +311,24 @@ async def in_thread(function: Callable[..., T], /, *args: Any, **kwargs: Any) ->
         raise
     result: T = job.future.result()
     return result
+
+
+async def close_all(closes: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    """Calls one after the other, also where one before it has failed.
+
+    Raises:
+        Exception: the first failure, the others as its notes.
+    """
+    failures: list[Exception] = []
+    for close in closes:
+        try:
+            await close()
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the others are closed too
+            failures.append(exc)
+    if failures:
+        for other in failures[1:]:
+            failures[0].add_note(f"Another could not be closed either: {type(other).__name__}: {mask(str(other))}")
+        raise failures[0]
 
 
 def abandoned() -> int:

@@ -14,6 +14,8 @@ import os
 import re
 import threading
 import traceback
+import warnings
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -35,6 +37,10 @@ _ESCAPE = re.compile("%[0-9A-F]{2}")
 
 class SecretMissing(GemmagraphError):
     """A secret that is referred to has no value here. Read by the operator."""
+
+
+class ShortSecret(UserWarning):
+    """A secret is too short to be masked. Told once of each, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +142,18 @@ class _Known:
         self._values: dict[str, str] = {}
         self.forms: tuple[tuple[str, str], ...] = ()
         """(form, what stands in its place), the longest first."""
-        self.beginnings: set[str] = set()
-        """Each beginning of each form, the whole left out."""
+        self.sorted: list[str] = []
+        """The forms from A to Z: those with the same beginning are neighbours."""
         self.longest = 0
 
     def add(self, name: str, value: str) -> None:
         with self._lock:
-            if len(value) < MIN_LENGTH or self._values.get(value) == name:
+            if self._values.get(value) == name:
                 return
             self._values[value] = name
-            new = _forms(value)
-            forms = dict(self.forms) | dict.fromkeys(new, replacement(name))
+            forms = dict(self.forms) | dict.fromkeys(_forms(value), replacement(name))
             self.longest = max(map(len, forms))
-            self.beginnings.update(form[:end] for form in new for end in range(1, len(form)))
+            self.sorted = sorted(forms)
             self.forms = tuple(sorted(forms.items(), key=lambda entry: -len(entry[0])))
 
 
@@ -156,8 +161,17 @@ _known = _Known()
 
 
 def remember(name: str, value: str) -> None:
-    """From now on `value` is masked wherever it turns up, unless it is shorter than 8 characters."""
-    _known.add(name, value)
+    """From now on `value` is masked wherever it turns up. One of fewer than 8 characters is not, and is warned of."""
+    if len(value) >= MIN_LENGTH:
+        _known.add(name, value)
+    elif name not in _short:
+        _short.add(name)
+        said = f"The secret {name!r} has fewer than {MIN_LENGTH} characters: it is not masked where it turns up."
+        warnings.warn(said, ShortSecret, stacklevel=2)
+
+
+_short: set[str] = set()
+"""Secrets that were warned of."""
 
 
 def _forms(value: str) -> set[str]:
@@ -195,7 +209,7 @@ def known_forms() -> tuple[tuple[str, str], ...]:
 
 def mask(text: str) -> str:
     """`text`, each known secret in it replaced by its name."""
-    for form, name in _known.forms:
+    for form, name in _known.forms if len(text) >= MIN_LENGTH else ():
         if form in text:
             text = text.replace(form, name)
     return text
@@ -263,11 +277,15 @@ def masked_trace(error: BaseException | None) -> str:
 
 class _MaskedLog(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        said = record.getMessage()
-        if (shown := mask(said)) is not said:
-            record.msg, record.args = shown, ()
-        if record.exc_info and (error := record.exc_info[1]) is not None:
-            record.exc_text = masked_trace(error)
+        if not _known.forms:
+            return True
+        with suppress(Exception):  # a message that does not fit its arguments is told by whoever writes it
+            said = record.getMessage()
+            if (shown := mask(said)) is not said:
+                record.msg, record.args = shown, ()
+        error = record.exc_info[1] if record.exc_info else None
+        if (told := without_secrets(error)) is not None and told is not error:
+            record.exc_info = type(told), told, None
         return True
 
 
@@ -275,9 +293,12 @@ _masked_log = _MaskedLog()
 
 
 def mask_logs(*names: str) -> None:
-    """Takes secrets out of what these loggers of other libraries write. Those below them are not meant."""
+    """Takes secrets out of what these loggers of other libraries write, and those below them that there are by now:
+    say it once the library is loaded."""
     for name in names:
-        logging.getLogger(name).addFilter(_masked_log)
+        below = (known for known in [*logging.root.manager.loggerDict] if known.startswith(f"{name}."))
+        for each in (name, *below):
+            logging.getLogger(each).addFilter(_masked_log)
 
 
 class Masker:
@@ -299,19 +320,49 @@ class Masker:
         return mask(held)
 
 
+def beginning(text: str, most: int) -> str:
+    """The first characters of a text that goes on, masked. No secret is torn: nobody would know the rest of one."""
+    return Masker().feed(text[:most])[:most]
+
+
+def ending(text: str, most: int) -> str:
+    """The last characters of a text, masked; none of them is the end of a torn secret. Where the text was cut before,
+    `longest()` characters more than `most` tell so much."""
+    if most <= 0:
+        return ""
+    seen = text[-most - _known.longest :]
+    start = max(0, len(seen) - most)
+    while torn := _torn(seen, start):
+        start = torn[1]
+    return mask(seen[start:])[-most:]
+
+
+def longest() -> int:
+    """Characters that the longest of what is masked has."""
+    return _known.longest
+
+
 def _settled(text: str) -> int:
     """Up to where `text` can be masked now: what follows begins a secret, or may."""
-    cut = len(text)
-    for start in range(max(0, len(text) - _known.longest), len(text)):
-        if text[start:] in _known.beginnings:
-            cut = start
-            break
-    # A whole secret may end in the beginning of another. It must not be torn.
-    torn = True
-    while torn:
-        torn = False
-        for form, _ in _known.forms:
-            start = text.find(form, max(0, cut - len(form) + 1))
-            if 0 <= start < cut:
-                cut, torn = start, True
+    starts = range(max(0, len(text) - _known.longest), len(text))
+    cut = next((start for start in starts if _begins(text[start:])), len(text))
+    # A whole secret may end in the beginning of another.
+    while torn := _torn(text, cut):
+        cut = torn[0]
     return cut
+
+
+def _begins(text: str) -> bool:
+    """Whether `text` is the beginning of a form, and not all of it."""
+    forms = _known.sorted
+    place = bisect_right(forms, text)
+    return place < len(forms) and forms[place].startswith(text)
+
+
+def _torn(text: str, cut: int) -> tuple[int, int] | None:
+    """From where to where a secret stands that a cut there would tear."""
+    for form, _ in _known.forms if 0 < cut < len(text) >= MIN_LENGTH else ():
+        start = text.find(form, max(0, cut - len(form) + 1), cut + len(form) - 1)
+        if start >= 0:
+            return start, start + len(form)
+    return None

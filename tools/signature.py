@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
 import inspect
 import typing
@@ -16,6 +15,7 @@ from typing import Annotated, Any, Optional, Union
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolSpec
 from gemmagraph.tools.context import ToolContext
+from gemmagraph.tools.defaults import Defaults
 from gemmagraph.tools.docstrings import parse_docstring
 from gemmagraph.tools.errors import ToolDefinitionError
 from gemmagraph.tools.hints import Convert, HintReader
@@ -36,8 +36,8 @@ class CallPlan:
     """Positional-only parameters, with the default of each."""
     contexts: tuple[str, ...] = ()
     """Parameters that get the `ToolContext`."""
-    defaults: tuple[tuple[str, JSON], ...] = ()
-    """Arguments to add where they are absent: those that a given schema has a default for."""
+    defaults: Defaults | None = None
+    """Fills in what a given schema has defaults for."""
 
     def bind(self, arguments: Mapping[str, JSON], context: ToolContext) -> tuple[list[object], dict[str, object]]:
         """The positional and keyword arguments for the function.
@@ -45,10 +45,7 @@ class CallPlan:
         Raises:
             InvalidArguments: a type refuses a value that its schema admits; the message is for the model.
         """
-        values: dict[str, object] = dict(arguments)
-        for name, default in self.defaults:
-            if name not in values:
-                values[name] = copy.deepcopy(default)
+        values: dict[str, object] = dict(self.defaults.fill(arguments) if self.defaults else arguments)
         for name, convert in self.converts:
             if name in values:
                 try:
@@ -112,26 +109,23 @@ def fit_function(function: Callable[..., Any], parameters: Mapping[str, JSON]) -
         ToolDefinitionError: the function does not take them.
     """
     properties: Mapping[str, JSON] = parameters["properties"]
-    defaults = {
-        name: found["default"]
-        for name, found in properties.items()
-        if isinstance(found, Mapping) and "default" in found
-    }
+    optional = [name for name, found in properties.items() if isinstance(found, Mapping) and "default" in found]
+    defaults = Defaults(parameters, nulls=True)
     try:
         signature = inspect.signature(function)
     except (ValueError, TypeError):
-        return CallPlan(defaults=tuple(defaults.items()))
+        return CallPlan(defaults=defaults)
     hints = _resolved(function, list(signature.parameters.values()))
     contexts = tuple(name for name, hint in hints.items() if _is_context(hint))
     try:
-        signature.bind(**dict.fromkeys([*parameters.get("required", []), *defaults, *contexts]))
+        signature.bind(**dict.fromkeys([*parameters.get("required", []), *optional, *contexts]))
         signature.bind(**dict.fromkeys([*properties, *contexts]))
     except TypeError as exc:
         raise ToolDefinitionError(
             f"The schema does not fit the signature of {spelled(function)}: {exc}.",
             hint="Each property needs a parameter of its name, or **arguments that takes them all.",
         ) from exc
-    return CallPlan(contexts=contexts, defaults=tuple(defaults.items()))
+    return CallPlan(contexts=contexts, defaults=defaults)
 
 
 def refusal(error: Exception, name: str = "") -> str:

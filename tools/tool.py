@@ -6,8 +6,7 @@ import hashlib
 import inspect
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Unpack, cast, overload
@@ -19,8 +18,9 @@ from gemmagraph.tools.attempts import Expired, Slots, tried, within
 from gemmagraph.tools.bodies.base import Body, Rendered
 from gemmagraph.tools.cache import Cache, cache_key
 from gemmagraph.tools.context import ToolContext
-from gemmagraph.tools.errors import ToolDefinitionError, ToolError
-from gemmagraph.tools.facts import Facts, check_name, contradiction, example_problem, normal
+from gemmagraph.tools.defaults import Defaults
+from gemmagraph.tools.errors import ToolDefinitionError, ToolError, refuse
+from gemmagraph.tools.facts import Facts, argument_faults, check_name, contradiction, example_problem, normal
 from gemmagraph.tools.failures import explained
 from gemmagraph.tools.fields import Absent, Field, as_text
 from gemmagraph.tools.hints import closed
@@ -91,7 +91,9 @@ class Tool:
     _cache: Cache = field(init=False)
 
     def __post_init__(self) -> None:
-        check_name(self.spec.name, spelled(self.function))
+        check_name(
+            self.spec.name, spelled(self.function) if self.body is None else self.place or f"acts by {self.kind}"
+        )
         if problem := contradiction(self, self.reads) or example_problem(self.spec.examples):
             raise ToolDefinitionError(f"The tool {self.name} {problem}.")
         target = target_of(self.function)
@@ -152,17 +154,11 @@ class Tool:
 
     def filled(self, arguments: Mapping[str, JSON]) -> Mapping[str, JSON]:
         """Checked arguments, with the defaults of those that are not given."""
-        absent = [name for name in self._defaults if name not in arguments]
-        return {**arguments, **{name: deepcopy(self._defaults[name]) for name in absent}} if absent else arguments
+        return self._defaults.fill(arguments)
 
     @cached_property
-    def _defaults(self) -> dict[str, JSON]:
-        properties = self.spec.parameters.get("properties") or {}
-        schemas = ((name, schema) for name, schema in properties.items() if isinstance(schema, Mapping))
-        # Where null is no value, a default of null is how many say that there is none.
-        return {
-            name: schema["default"] for name, schema in schemas if "default" in schema and not _means_none(schema)
-        }
+    def _defaults(self) -> Defaults:
+        return Defaults(self.spec.parameters)
 
     def ruling(self, arguments: Mapping[str, JSON], context: ToolContext) -> Ruling:
         """Whether a call with checked arguments may run: what the policy says, else the tool itself."""
@@ -205,7 +201,8 @@ class Tool:
         except Expired as exc:
             content, status, error = explained(exc, self, arguments), "timeout", TimeoutError(str(exc))
         except Exception as exc:  # noqa: BLE001 - the outermost door: whatever a tool raises, the run goes on
-            content, status, error = f"The tool {self.name} failed.", "failed", exc
+            told = ToolError(f"The tool {self.name} failed.")  # what it raised is for the developer
+            content, status, error = clip(explained(told, self, arguments), self.max_chars), "failed", exc
         return Outcome(mask_json(content), status, time.perf_counter() - begun, without_secrets(error))
 
     def _told(self, result: object, context: ToolContext) -> JSON:
@@ -233,12 +230,12 @@ class Tool:
             self._cache.put(key, found)
         return found
 
-    async def _tried(
+    def _tried(
         self, arguments: Mapping[str, JSON], bound: Mapping[str, JSON], context: ToolContext, again: int
-    ) -> Any:
+    ) -> Awaitable[Any]:
         if not again:
-            return await self._once(arguments, bound, context)
-        return await tried(lambda: self._once(arguments, bound, context), again)
+            return self._once(arguments, bound, context)
+        return tried(lambda: self._once(arguments, bound, context), again, context)
 
     async def _once(self, arguments: Mapping[str, JSON], bound: Mapping[str, JSON], context: ToolContext) -> Any:
         """One try, within the tool's time."""
@@ -326,10 +323,6 @@ class Tool:
         return LangChainTool(self)
 
 
-def _means_none(schema: Mapping[str, JSON]) -> bool:
-    return schema["default"] is None and isinstance(schema.get("type"), str) and schema["type"] != "null"
-
-
 @overload
 def tool(
     function: Callable[..., Any],
@@ -371,9 +364,9 @@ def tool(
     said = {"name": name, "description": description, "examples": tuple(examples) or None}
     changes: dict[str, Any] = {key: value for key, value in said.items() if value is not None}
     if isinstance(function, Tool):
-        return replace(function, spec=replace(function.spec, **changes), **normal(facts))
+        return replace(function, spec=_checked(replace(function.spec, **changes)), **normal(facts))
     spec, plan = read_function(function)
-    return Tool(replace(spec, **changes), function, plan, **normal(facts))
+    return Tool(_checked(replace(spec, **changes)), function, plan, **normal(facts))
 
 
 def tool_from_schema(
@@ -391,5 +384,14 @@ def tool_from_schema(
         ToolDefinitionError: schema and function do not fit each other, or the facts contradict each other.
     """
     schema = closed(dict(parameters), name)
-    spec = ToolSpec(name, description, schema, tuple(examples))
+    spec = _checked(ToolSpec(name, description, schema, tuple(examples)))
     return Tool(spec, function, fit_function(function, schema), **normal(facts))
+
+
+def _checked(spec: ToolSpec) -> ToolSpec:
+    """
+    Raises:
+        ToolDefinitionError: its examples do not have its arguments.
+    """
+    refuse(f"The tool {spec.name}", argument_faults(spec))
+    return spec

@@ -11,8 +11,9 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Final
 
+from gemmagraph.assistant import load_assistant
 from gemmagraph.cli.editing import append, scalar
-from gemmagraph.cli.toolfiles import imported, introduced
+from gemmagraph.cli.toolfiles import imported, introduced, opened
 from gemmagraph.errors import AgentError, ToolDefinitionError
 from gemmagraph.tools import to_tool
 from gemmagraph.tools.declared.document import Document
@@ -40,6 +41,7 @@ def added_python(file: str, functions: Sequence[str]) -> str:
         with redirect_stdout(sys.stderr):
             tool = to_tool(load_object(written, document.path.parent))
         own = _tool_name(tool.name)
+        _check_new(file, [own])
         line = append(document, "tools", [f"name: {scalar(own)}", f"python: {scalar(written)}"])
         told += [f"Added at {file}:{line}:", introduced(tool)]
     return "\n".join(told)
@@ -52,6 +54,7 @@ def _tool_name(name: str) -> str:
 
 def added_openapi(file: str, source: str, operations: Sequence[str], base_url: str | None) -> str:
     """Adds operations of an OpenAPI document, each an operationId or `METHOD /path`; returns what to tell."""
+    from gemmagraph.tools.imports.foreign import Surroundings
     from gemmagraph.tools.imports.openapi import openapi_import, openapi_pin
     from gemmagraph.tools.imports.openapi_document import is_url
 
@@ -64,9 +67,10 @@ def added_openapi(file: str, source: str, operations: Sequence[str], base_url: s
         said["pin"] = openapi_pin(source)
     else:
         said["openapi"] = _relative(source, document)
-    made = openapi_import(said, folder=document.path.parent, secrets=Secrets(), place=file)
+    made = openapi_import(said, Surroundings(document.path.parent, Secrets(), file))
     with imported(made) as tools:
-        told = [*map(introduced, tools)]
+        names, told = [tool.name for tool in tools], [*map(introduced, tools)]
+    _check_new(file, names)
     lines = [f"openapi: {scalar(said['openapi'])}", f"include: [{', '.join(map(_flow, include))}]"]
     lines += [f"{key}: {scalar(said[key])}" for key in ("base_url", "pin") if key in said]
     return "\n".join([f"Added at {file}:{append(document, 'imports', lines)}:", *told])
@@ -74,6 +78,7 @@ def added_openapi(file: str, source: str, operations: Sequence[str], base_url: s
 
 def added_mcp(file: str, command: Sequence[str], include: Sequence[str]) -> str:
     """Adds an MCP server, which is started or asked once, and pins what it offers; returns what to tell."""
+    from gemmagraph.tools.imports.foreign import Surroundings
     from gemmagraph.tools.imports.mcp import mcp_import, pin_of
 
     document = load_document(file)
@@ -85,16 +90,34 @@ def added_mcp(file: str, command: Sequence[str], include: Sequence[str]) -> str:
     if arguments:
         server["args"] = arguments
     said: dict[str, Any] = {"mcp": server, **({"include": [*include]} if include else {})}
-    made = mcp_import(said, folder=document.path.parent, secrets=Secrets(), place=file)
+    made = mcp_import(said, Surroundings(document.path.parent, Secrets(), file))
     with imported(made) as tools:
-        pin, told = pin_of(tools), [*map(introduced, tools)]
+        pin, names, told = pin_of(tools), [tool.name for tool in tools], [*map(introduced, tools)]
     if not tools:
         raise AgentError(f"{made.name} offers no such tool.")
+    _check_new(file, names)
     lines = [f"mcp: {_flow(server)}"]
     if include:
         lines.append(f"include: [{', '.join(map(scalar, include))}]")
     line = append(document, "imports", [*lines, f"pin: {pin}"])
     return "\n".join([f"Added at {file}:{line}:", *told])
+
+
+def _check_new(file: str, names: Sequence[str]) -> None:
+    """Opens what the file has already: what is imported is not known before.
+
+    Raises:
+        GemmagraphError: it has a tool of one of these names, or there is something wrong with it.
+    """
+    assistant = load_assistant(file)
+    with opened(assistant, ()) as found:
+        known = {tool.name: tool.place for tool in found.tools if tool.place is not None}
+    known |= {entry.name: entry.place for entry in assistant.entries}
+    if taken := [f"{name!r}, from {known[name]}" for name in names if name in known]:
+        raise AgentError(
+            f"{file} stays as it was: it has such a tool already: {'; '.join(taken)}.",
+            hint="Choose others, or write the entry yourself, with another name.",
+        )
 
 
 def _chosen(operation: str) -> dict[str, str]:

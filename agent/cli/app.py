@@ -9,18 +9,22 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
 
 from gemmagraph import __version__
+from gemmagraph.cli.approvals import approvals
 from gemmagraph.cli.declared import check, init, schema
 from gemmagraph.cli.options import DEBUG, INTERRUPTED, debug_option
 from gemmagraph.cli.servers import doctor, models, pull
 from gemmagraph.cli.talk import chat, run
 from gemmagraph.cli.terminal import plain, sentence
 from gemmagraph.cli.texts import parse, render
+from gemmagraph.cli.threads import threads
 from gemmagraph.cli.tools import tools
 
 
@@ -38,7 +42,8 @@ class Door(click.Group):
         with suppress(AttributeError):
             sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # as above
         try:
-            return super().invoke(ctx)
+            with _warnings_as_lines():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
@@ -57,12 +62,33 @@ class Door(click.Group):
 
 def _told(error: Exception) -> str:
     """An error for a person. What is wrong with a file is a line each, which editors and CI understand."""
+    from gemmagraph.prompts.errors import GemmagraphError
     from gemmagraph.tools.declared.problems import FileErrors
     from gemmagraph.tools.secrets import mask
 
     if isinstance(error, FileErrors):
         return plain(mask(error.message))
+    if isinstance(error, GemmagraphError) and "\n" in error.hint:  # lines of a file, which are to be copied
+        return plain(mask(f"Error: {error.message} {error.hint}"))
     return f"Error: {sentence(error)}"
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """What our own code warns of is a sentence for whoever sits here; where it was said is not."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if category.__module__.partition(".")[0] == "gemmagraph":
+            click.echo(plain(f"Warning: {message}"), err=True)
+        else:
+            usual(message, category, *where, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
 
 
 def _open_what_is_closed() -> None:
@@ -83,5 +109,5 @@ def main() -> None:
     """
 
 
-for command in (init, run, chat, tools, check, schema, render, parse, models, pull, doctor):
+for command in (init, run, chat, threads, approvals, tools, check, schema, render, parse, models, pull, doctor):
     main.add_command(command)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
 
 import click
 
 from gemmagraph.assistant import DEFAULT_FILE, Assistant, load_assistant
-
-_OF_A_QUESTION: Final = ("approvers", "four_eyes", "expires")
-"""Keys of a rule or an approval that say who may decide, and how long. At a terminal, who sits there decides."""
 
 
 def file_of(file: str | None) -> str | None:
@@ -69,21 +65,6 @@ def in_short(assistant: Assistant) -> str:
     """The file, and the toolset if one was chosen."""
     name = assistant.document.files[0].name
     return f"{name}, toolset {assistant.toolset}" if assistant.toolset else name
-
-
-def not_in_force(assistant: Assistant) -> list[str]:
-    """Keys that the file has, which are checked and kept, and do nothing yet."""
-    used = {key for said in _questions(assistant.values) for key in _OF_A_QUESTION if key in said}
-    return [*assistant.waiting, *(key for key in _OF_A_QUESTION if key in used)]
-
-
-def _questions(values: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Whatever may say who is asked."""
-    yield from values.get("policy") or ()
-    tools = [*(values.get("tools") or ())]
-    for one in values.get("imports") or ():
-        tools += (one.get("overrides") or {}).values()
-    yield from (tool["approval"] for tool in tools if "approval" in tool)
 
 
 def local_user() -> str | None:

@@ -11,28 +11,44 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from gemmagraph.cli.asked import ago
+from gemmagraph.cli.keeping import new_thread
 from gemmagraph.cli.session import Session
 from gemmagraph.cli.terminal import one_line, sentence, shortened
+from gemmagraph.errors import NeedsDecision
 from gemmagraph.prompts.checking import schemas
+from gemmagraph.run import Result
+from gemmagraph.tools import run_sync
 from gemmagraph.tools.secrets import masked_trace
 
 _HISTORY: Final = 1_000
 """Lines that are kept."""
 
 
-def converse(session: Session) -> int:
+def converse(session: Session, thread: str | None = None) -> int:
     """Takes turns until the person leaves or the input ends; returns the exit code: 1 if piped input had a turn
-    that went wrong."""
-    chat = _Chat(session)
+    that went wrong.
+
+    Args:
+        session: who answers.
+        thread: the thread to go on with, if it is there.
+    """
+    chat = _Chat(session, thread)
     if not session.terminal.asks:
+        chat.begin()
         while not chat.over and (line := session.terminal.read("")) is not None:
             chat.take(line)
+            if chat.kept:
+                session.terminal.note(f"Not taken: {chat.kept}", "yellow", 0)
+                chat.kept = ""
         return 1 if chat.failed else 0
     session.terminal.line("  /help shows the commands, Ctrl-D leaves.", "dim")
     with session.terminal.interrupts.held(), _history() as remember:
+        chat.begin()
         while not chat.over:
+            prefill, chat.kept = chat.kept, ""
             try:
-                line = session.terminal.read("> ")
+                line = session.terminal.read("> ", prefill)
             except KeyboardInterrupt:
                 session.terminal.line("  Ctrl-D leaves.", "dim")
                 continue
@@ -44,11 +60,32 @@ def converse(session: Session) -> int:
 
 
 class _Chat:
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, thread: str | None) -> None:
         self.over = False
         self.failed = False
+        self.kept = ""
+        """What was typed and could not be taken."""
         self._session = session
-        self._talks = 1
+        self._thread = thread or new_thread()
+        self._waits = False
+        """Whether the thread waits for a person, as far as is known."""
+
+    def begin(self) -> None:
+        """Says which thread it is, and goes on with what was begun on it."""
+        store = self._session.store
+        if store is None or self._session.waiting is None:
+            return
+        there = next((one for one in run_sync(store.threads()) if one.id == self._thread), None)
+        if there is None:
+            self._named()
+            return
+        self._session.terminal.note(f"Thread {there.id}, last used {ago(there.updated)}: {there.title}", "dim")
+        if there.state == "running":
+            self._session.terminal.note(
+                "Another process is at work on it; what you say is answered after that.", "dim"
+            )
+        elif there.state != "idle":
+            self._go_on()
 
     def take(self, line: str) -> None:
         """One line of the person: a command, or something to be answered."""
@@ -56,16 +93,36 @@ class _Chat:
         if re.match(r"/[a-z]*(\s|$)", line, re.IGNORECASE):  # not the path of a file
             self._command(line)
         elif line:
-            self._turn(line)
+            self._say(line)
 
-    def _turn(self, said: str) -> None:
-        terminal = self._session.terminal
+    def _say(self, said: str) -> None:
+        ready = not self._waits or self._go_on()
+        if not (ready and self._turn(lambda: self._session.take(said, thread=self._thread))):
+            self.kept = said
+
+    def _go_on(self) -> bool:
+        """Goes on with what was begun; returns whether the thread may take something new."""
+        return self._turn(lambda: self._session.resume(self._thread)) and not self._waits
+
+    def _turn(self, ask: Callable[[], Result]) -> bool:
+        """Returns whether it was taken up, however it ended."""
+        terminal, waiting = self._session.terminal, self._session.waiting
         try:
-            result = self._session.take(said, thread=f"chat {self._talks}")
+            result = ask()
+            self._waits = result.stop == "needs_approval"
             self.failed |= result.stop != "answered"
+            if self._waits:
+                terminal.note("Then: /continue, or whatever you say next.", "dim", 4)
         except KeyboardInterrupt:
-            terminal.note(self._session.display.stopped(), "yellow", 0)
+            self._waits = waiting is not None and bool(waiting.of(self._thread))
+            still = " What waited still waits." if self._waits else ""
+            terminal.note(f"{self._session.display.stopped()}{still}", "yellow", 0)
             self.failed = True
+        except NeedsDecision as exc:
+            self._waits = self.failed = True
+            if waiting is not None:
+                waiting.tell(exc.pending)
+            return False
         except BrokenPipeError:
             raise  # whoever read our output has left: nobody is there to go on with
         except Exception as exc:  # noqa: BLE001 - whatever it is, the conversation goes on
@@ -73,6 +130,7 @@ class _Chat:
                 terminal.line(masked_trace(exc).rstrip(), "dim")
             terminal.note(f"Error: {sentence(exc)}", "red", 0)
             self.failed = True
+        return True
 
     def _command(self, line: str) -> None:
         word = line.split()[0].lower()
@@ -106,8 +164,23 @@ class _Chat:
             terminal.line("  There are none. Start with --tools FILE.py to give it some.")
 
     def reset(self) -> None:
-        self._talks += 1
+        self._thread = new_thread()
+        self._waits = False
         self._session.terminal.line("  A new conversation.", "dim")
+        if self._session.waiting is not None:
+            self._named()
+
+    def go_on(self) -> None:
+        store = self._session.store
+        if store is not None and (self._waits or run_sync(store.inputs.open(self._thread, failed=True))):
+            self._go_on()
+        else:
+            self._session.terminal.line("  There is nothing to go on with.", "dim")
+
+    def _named(self) -> None:
+        """Says how a new thread is come back to."""
+        again = f"gemmagraph chat --thread {self._thread}{self._session.options}"
+        self._session.terminal.line(f"  Go on with it later: {again}", "dim")
 
     def verbose(self) -> None:
         display = self._session.display
@@ -124,7 +197,8 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[[_Chat], None], str]]] = {
     "/help": (_Chat.help, "shows this"),
     "/tools": (_Chat.tools, "lists the tools"),
     "/verbose": (_Chat.verbose, "shows prompts and raw replies, or hides them again"),
-    "/reset": (_Chat.reset, "forgets what was said"),
+    "/continue": (_Chat.go_on, "goes on with what waits or went wrong"),
+    "/reset": (_Chat.reset, "begins a new conversation"),
     "/quit": (_Chat.quit, "leaves, as Ctrl-D does"),
 }
 

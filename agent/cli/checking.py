@@ -12,11 +12,12 @@ import click
 
 from gemmagraph.assistant import Assistant
 from gemmagraph.cli.terminal import one_line, plain
-from gemmagraph.errors import AgentError, ToolDefinitionError
+from gemmagraph.errors import AgentError
 from gemmagraph.prompts.checking.arguments import write_plainly
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools import Tool, ToolContext, run_sync
 from gemmagraph.tools.declared.problems import did_you_mean
+from gemmagraph.tools.errors import Unavailable
 from gemmagraph.tools.ruling import Ruling
 
 CODES: Final = {"allow": 0, "ask": 3, "deny": 4}
@@ -54,8 +55,9 @@ def _tool(assistant: Assistant, name: str) -> Tool:
             if entry.name == name:
                 try:
                     return entry.tool or entry.make()
-                except ToolDefinitionError as exc:
-                    raise AgentError(f"{name} is unavailable: {exc.message}", hint=exc.hint) from exc
+                except Unavailable as exc:
+                    why = entry.unavailable or str(exc)
+                    raise AgentError(f"{name} is unavailable: {why}") from exc
         tools = {tool.name: tool for tool in run_sync(assistant.open())} if assistant.imports else {}
     if name in tools:
         return tools[name]
@@ -87,9 +89,9 @@ def _lines(
     who = f"{asker.user} (in {', '.join(groups)})" if groups else asker.user or "nobody known"
     lines = [one_line(write_plainly(tool.name, arguments))]
     lines.append(f"  by {who}, in {asker.channel or 'no channel'}")
-    lines.append(f"{ruling.verdict}: {one_line(ruling.reason)}")
-    if ruling.place and ruling.place not in ruling.reason:
-        lines.append(f"  declared at {ruling.place}")
+    lines.append(f"{ruling.verdict}: {one_line(ruling.told)}")
+    if ruling.fits:
+        lines.append(f"  the rule fits: {one_line(ruling.fits)}")
     if ruling.verdict == "ask":
         deciders = ", ".join(ruling.approvers) if ruling.approvers is not None else "whoever asked"
         four_eyes = ", somebody else than who asked" if ruling.four_eyes else ""
@@ -112,6 +114,7 @@ def _as_json(
         "verdict": ruling.verdict,
         "reason": ruling.reason,
         "place": ruling.place,
+        "fits": ruling.fits,
         "approvers": None if ruling.approvers is None else list(ruling.approvers),
         "four_eyes": ruling.four_eyes,
         "expires": ruling.expires,

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from gemmagraph.cli.options import debug_option, file_option, json_option
+from gemmagraph.cli.options import debug_option, file_option, json_option, known
 
 
 @click.command()
@@ -45,18 +45,11 @@ def schema(of_tools: bool, output: str | None) -> None:
             written.write(text)
 
 
-def _known(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value and ":" not in value:
-        example = "local:ann or slack:T1/U024" if param.name == "user" else "slack:T1/C0AA"
-        raise click.BadParameter(f"{value!r} names no service. Write it as policies do: {example}.", ctx, param)
-    return value
-
-
 @click.command()
 @click.argument("tool")
 @click.argument("arguments", nargs=-1, metavar="[key=text|key:=JSON]…")
-@click.option("--as", "user", callback=_known, metavar="USER", help="Who calls; unless said, you. '' is nobody.")
-@click.option("--in", "channel", callback=_known, metavar="CHANNEL", help="Where; unless said, in no channel.")
+@click.option("--as", "user", callback=known, metavar="USER", help="Who calls; unless said, you. '' is nobody.")
+@click.option("--in", "channel", callback=known, metavar="CHANNEL", help="Where; unless said, in no channel.")
 @file_option
 @json_option
 @debug_option

@@ -25,6 +25,7 @@ from gemmagraph.events import (
     TextDelta,
     ThoughtDelta,
     ToolFinished,
+    ToolProgress,
     ToolStarted,
 )
 from gemmagraph.prompts.checking.arguments import write_plainly
@@ -67,15 +68,18 @@ class Display:
         self._holds = holds_answer
         self.begin()
 
-    def begin(self) -> None:
-        """A run begins."""
+    def begin(self, asked: str = "") -> None:
+        """A run begins.
+
+        Args:
+            asked: the call whose question is the last thing on the screen.
+        """
         self.running: dict[str, str] = {}
         """Calls that have begun and not ended, by id."""
         self._said = ""
         self._saying: list[str] = []
         self._shown: tuple[Mapping[str, JSON], ...] | str = ()
-        self._asked = ""
-        """The call whose question is the last thing on the screen."""
+        self._asked = asked
         self._step = 0
         self._receipts: set[str] = set()
         self._wait_for(f"{self._model} …")
@@ -114,10 +118,12 @@ class Display:
                 if self.verbose:
                     self._reply(reply, seconds)
             case ApprovalAsked(approval):
-                self._asked = approval.id
+                self._asked = approval.call
             case ToolStarted(call):
                 self.running[call.id] = write_plainly(call.name, call.arguments)
                 self._wait_for(", ".join(self.running.values()) + " …")
+            case ToolProgress(call, text):
+                self._waiting = f"{call.name}: {text} …"
             case ToolFinished():
                 self._tool(event)
             case RunFinished(result):
@@ -181,7 +187,7 @@ class Display:
         call = write_plainly(event.call.name, event.call.arguments)
         self.running.pop(event.call.id, None)
         short, style = _short(event)
-        seconds = f"{event.seconds:.1f} s   " if event.status != "refused" else ""
+        seconds = f"{event.seconds:.1f} s   " if event.status not in ("refused", "unknown") else ""
         if self._asked != event.call.id:
             side_by_side = _columns(f"  {one_line(call)}", f"{seconds}{short}", self._terminal.columns)
             if side_by_side and (event.status == "ok" or not side_by_side.endswith("…")):
@@ -227,7 +233,8 @@ class Display:
 
     def _finished(self, result: Result) -> None:
         self._keep_said()
-        if not self._holds and result.text and not (self._terminal.streams and result.text == self._said):
+        shown = self._terminal.streams and result.text == self._said
+        if not self._holds and result.text and not shown and result.stop != "needs_approval":
             self._terminal.settle()
             self._terminal.answer(f"{result.text}\n")
         if self.verbose:
@@ -241,6 +248,8 @@ class Display:
             self._terminal.note(f"Stopped before the end: {result.reason}.", "red", 0)
         elif result.stop == "failed":
             self._terminal.note(f"No answer: {result.reason}", "red", 0)
+        elif result.stop == "cancelled":
+            self._terminal.note("Stopped from elsewhere. What was done is kept.", "yellow", 0)
 
 
 def _columns(call: str, outcome: str, columns: int) -> str:
@@ -257,8 +266,12 @@ def _short(event: ToolFinished) -> tuple[str, Style]:
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     if event.status == "failed":
         return f"failed: {_blamed(event.error)}", "red"
+    if event.status == "unknown":
+        return f"outcome unknown: {one_line(text)}", "red"
     if event.status != "ok":
-        return one_line(text), "yellow" if event.status == "refused" else "red"
+        return one_line(
+            f"{text} ({event.place})" if event.place else text
+        ), "yellow" if event.status == "refused" else "red"
     lines = text.strip().splitlines()
     if len(lines) > 1:
         return f"{len(lines)} lines", ""

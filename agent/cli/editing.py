@@ -25,6 +25,7 @@ from gemmagraph.tools.declared.source import read_source
 Section: TypeAlias = Literal["tools", "imports"]
 
 _PLAIN: Final = re.compile(r"(?:[A-Za-z_/~]|\.{1,2}/|--?[A-Za-z])[A-Za-z0-9_./~+=:@%-]*(?<!:)")
+_NOTHING: Final = re.compile(r"\[ *\]")
 _PIN: Final = re.compile(r"""(["']?)sha256:[0-9a-f]{64}\1""")
 
 
@@ -54,6 +55,11 @@ def append(document: Document, section: Section, lines: Sequence[str]) -> int:
     entry = [("- " if index == 0 else "  ") + line for index, line in enumerate(lines)]
     if node is None:
         new = _inserted(text, len(text.rstrip().split("\n")), ["", f"{section}:", *(f"  {line}" for line in entry)])
+    elif nothing := _NOTHING.match(text.split("\n")[node.mark.line], node.mark.column):
+        source = text.splitlines(keepends=True)
+        line = source[node.mark.line]
+        source[node.mark.line] = line[: node.mark.column].rstrip() + line[nothing.end() :]
+        new = _inserted("".join(source), node.mark.line + 1, [f"  {each}" for each in entry])
     else:
         at = _end_of(text, node, dashes=True)
         spaced = any(not line.strip() for line in text.split("\n")[node.mark.line : at])

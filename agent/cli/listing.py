@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,11 +35,7 @@ def listed(assistant: Assistant | None, sources: Sequence[str], as_json: bool) -
     rows = [_source(source) for source in sources]
     if assistant is not None:
         known = zip(assistant.entries, assistant.values.get("tools") or (), strict=True)
-        own = [
-            _entry(assistant, index, entry, said)
-            for index, (entry, said) in enumerate(known)
-            if assistant.includes(entry.name)
-        ]
+        own = [_entry(assistant, entry, said) for entry, said in known if assistant.includes(entry.name)]
         imports = [_Row(one.name, one.kind, one.place, None, False, opened=False) for one in assistant.imports]
         rows = [*own, *imports, *rows]
     if as_json:
@@ -55,41 +49,20 @@ def _source(source: str) -> _Row:
     return _Row(source, "python", "--tools", None, False, missing, opened=False)
 
 
-def _entry(assistant: Assistant, index: int, entry: Entry, said: Mapping[str, Any]) -> _Row:
-    unavailable = entry.unavailable
-    if entry.tool is not None:
-        verdict: str = entry.tool.own_ruling().verdict
-    else:
-        verdict = _verdict(said)
-        unavailable = unavailable or _missing(said["python"], assistant.document.folder(("tools", index)))
+def _entry(assistant: Assistant, entry: Entry, said: Mapping[str, Any]) -> _Row:
+    verdict = entry.tool.own_ruling().verdict if entry.tool is not None else _verdict(said)
     policy = any(rule.names(entry.name) for rule in assistant.policy.rules)
-    return _Row(entry.name, entry.kind, entry.place, verdict, policy, unavailable)
+    return _Row(entry.name, entry.kind, entry.place, verdict, policy, entry.unavailable)
 
 
 def _verdict(said: Mapping[str, Any]) -> str:
-    """Of a Python function that is not imported, as far as the file says."""
+    """Of what is not made here, as far as the file says."""
     if "approval" in said:
         return str(said["approval"]["mode"])
     marks = said.get("annotations") or {}
     if marks.get("destructiveHint"):
         return "ask"
     return "allow" if marks.get("readOnlyHint") else _UNKNOWN
-
-
-def _missing(source: str, folder: Path) -> str | None:
-    """Why a Python function cannot be there, as far as that is seen from outside."""
-    where = source.rpartition(":")[0]
-    if where.endswith(".py"):
-        return None if (folder / Path(where).expanduser()).is_file() else f"there is no file {where}"
-    package = where.partition(".")[0]
-    sys.path.insert(0, str(folder))
-    try:
-        found = importlib.util.find_spec(package)
-    except (ImportError, ValueError):
-        found = None
-    finally:
-        sys.path.remove(str(folder))
-    return None if found else f"there is no module {package!r}"
 
 
 def _table(rows: Sequence[_Row]) -> str:
@@ -104,7 +77,7 @@ def _table(rows: Sequence[_Row]) -> str:
             lines.append(f"  unavailable: {one_line(row.unavailable)}")
     if any(not row.opened for row in rows):
         lines += ["", "What is not opened yet shows its tools in: gemmagraph tools show"]
-    if any(row.verdict == _UNKNOWN for row in rows):
+    if any(row.verdict == _UNKNOWN and row.kind == "python" for row in rows):
         lines += ["", "? is for its Python to say, which is not imported here."]
     return "\n".join(lines)
 

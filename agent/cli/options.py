@@ -82,6 +82,27 @@ def context_option(command: F) -> F:
     )(command)
 
 
+def store_option(command: F) -> F:
+    return click.option(
+        "--store",
+        metavar="URL",
+        help="Where threads are kept: sqlite:///FILE or postgresql://…; unless said, where the assistant's file says,"
+        " else in a file of your own.",
+    )(command)
+
+
+def thread_option(command: F) -> F:
+    return click.option("--thread", metavar="NAME", help="Go on with this thread, or begin it.")(command)
+
+
+def known(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """A user or a channel as policies know them."""
+    if value and ":" not in value:
+        example = "slack:T1/C0AA" if param.name == "channel" else "local:ann or slack:T1/U024"
+        raise click.BadParameter(f"{value!r} names no service. Write it as policies do: {example}.", ctx, param)
+    return value
+
+
 def model_options(command: F) -> F:
     """`-m`, `--notation`, `--system`: what a prompt depends on."""
     for option in (
@@ -95,11 +116,15 @@ def model_options(command: F) -> F:
 
 def session_options(command: F) -> F:
     """What a session needs to know: the fields of `Wanted`, and `verbose`."""
+    return agent_options(context_option(command))
+
+
+def agent_options(command: F) -> F:
+    """The same for a thread that goes on: what tools find as context was said when it began."""
     for option in (
         click.option("-v", "--verbose", is_flag=True, help="Show prompt, raw reply, tokens and time of each step."),
         click.option("--base-url", metavar="URL", help="Where the model server is."),
         model_options,
-        context_option,
         tools_option,
         toolset_option,
         file_option,

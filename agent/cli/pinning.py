@@ -30,6 +30,10 @@ def pinned(path: str, *, write: bool = True) -> tuple[str, bool]:
     for index in range(count):
         document = load_document(path)  # anew, as lines may have been added
         said = document.values["imports"][index]
+        if why := document.settings.missing(("imports", index)):
+            told.append(f"{document.name(('imports', index))}: not pinned: {why}")
+            fine = False
+            continue
         name = _name(said)
         try:
             digest, of = _digest(document, index, said)
@@ -61,12 +65,13 @@ def _digest(document: Document, index: int, said: Mapping[str, Any]) -> tuple[st
         if not is_url(source) and "pin" not in said:
             return None, []
         return digest(run_sync(bytes_of(source, folder))), []
+    from gemmagraph.tools.imports.foreign import Surroundings
     from gemmagraph.tools.imports.mcp import mcp_import, pin_of
 
     unpinned = {key: value for key, value in said.items() if key != "pin"}
     at = document.place(("imports", index))
     maker = Maker(document)
-    made = mcp_import(unpinned, folder=folder, secrets=maker.secrets, place=f"{at.file}:{at.line}")
+    made = mcp_import(unpinned, Surroundings(folder, maker.secrets, f"{at.file}:{at.line}"))
     with imported(made) as tools:
         return pin_of(tools), [introduced(tool) for tool in tools]
 

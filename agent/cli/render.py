@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from gemmagraph.agent import offered
 from gemmagraph.choice import VARIABLE
 from gemmagraph.cli.openai_json import specs_of, turns_of
 from gemmagraph.cli.terminal import plain
 from gemmagraph.cli.toolfiles import left_out, load_tools
 from gemmagraph.errors import AgentError
 from gemmagraph.model import Gemma
+from gemmagraph.offering import offered
 from gemmagraph.prompts.messages import JSON, Text, ToolSpec, Turn
 from gemmagraph.prompts.prompt import Transcript
 from gemmagraph.prompts.toolset import Toolset

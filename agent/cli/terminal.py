@@ -14,7 +14,7 @@ import sys
 import textwrap
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from functools import partial
 from typing import Final, Literal, NoReturn, TextIO, TypeAlias, cast
@@ -74,6 +74,10 @@ def shortened(text: str, columns: int) -> str:
     while kept and width_of(kept) > columns - 1:
         kept = kept[:-1]
     return f"{kept}…"
+
+
+class Closed(Exception):
+    """What was asked needs no answer any more."""
 
 
 class Terminal:
@@ -141,16 +145,25 @@ class Terminal:
             self.out.flush()
             self._open = False
 
-    def read(self, prompt: str, prefill: str = "") -> str | None:
+    def read(self, prompt: str, prefill: str = "", closed: Sequence[object] = ()) -> str | None:
         """A line that the person enters, None at the end of the input. Ctrl-C drops what was typed and raises
         KeyboardInterrupt, also inside an event loop.
 
         Args:
             prompt: What is asked.
             prefill: What stands there already to be edited, where lines can be edited.
+            closed: An answer is of no use any more once something is in it.
+
+        Raises:
+            Closed: it is of no use any more; what was typed is dropped.
         """
         self.settle()
-        with self.interrupts.held(), _waking(restart=self.edits), self.interrupts.doing(self.interrupts.strike):
+        with (
+            self.interrupts.held(),
+            _waking(restart=self.edits),
+            _closing(closed),
+            self.interrupts.doing(self.interrupts.strike),
+        ):
             if not self.edits:
                 self.err.write(plain(prompt) if self.asks else "")
                 self.err.flush()
@@ -159,7 +172,7 @@ class Terminal:
             try:
                 with redirect_stdout(self.out), _prefilled(plain(prefill)):
                     return input(plain(prompt))
-            except (EOFError, KeyboardInterrupt) as exc:
+            except (EOFError, KeyboardInterrupt, Closed) as exc:
                 self.line()
                 if isinstance(exc, EOFError):
                     return None
@@ -278,8 +291,32 @@ def _waking(*, restart: bool) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+class _Waked:
+    """What a wait is looked at for when it is interrupted."""
+
+    closed: Sequence[object] = ()
+    error: Closed | None = None
+
+
+_waked: Final = _Waked()
+
+
 def _wake(signum: int, frame: object) -> None:
-    """Does nothing: that it comes is enough."""
+    """That it comes is enough; it also ends a wait that is of no use any more. It may run while another exception is
+    on its way, where whatever is called fails: so it calls nothing."""
+    if _waked.closed and _waked.error is not None:
+        error, _waked.error = _waked.error, None  # once: a second one would break into what the first has begun
+        raise error
+
+
+@contextmanager
+def _closing(closed: Sequence[object]) -> Iterator[None]:
+    """For as long as this lasts, a wait for a key ends with `Closed` when something is in `closed`."""
+    _waked.closed, _waked.error = closed, Closed()
+    try:
+        yield
+    finally:
+        _waked.closed, _waked.error = (), None
 
 
 @contextmanager

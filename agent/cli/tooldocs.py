@@ -13,6 +13,7 @@ from gemmagraph.cli.toolfiles import Opened
 from gemmagraph.prompts.checking.arguments import write_plainly
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools import Tool
+from gemmagraph.tools.secrets import mask
 
 _KINDS = {
     "python": "Python",
@@ -103,11 +104,11 @@ def _toolsets(assistant: Assistant | None) -> Iterator[str]:
 
 def _text(text: str) -> str:
     """Somebody's text, in which nothing is Markdown or HTML."""
-    return re.sub(r"([\\`*_\[\]<>|#&~])", r"\\\1", one_line(text))
+    return re.sub(r"([\\`*_\[\]<>|#&~])", r"\\\1", one_line(mask(text)))
 
 
 def _code(text: str) -> str:
-    shown = one_line(plain(text)).replace("|", "\\|")
+    shown = one_line(plain(mask(text))).replace("|", "\\|")
     fence = "`" * (max(map(len, re.findall("`+", shown)), default=0) + 1)
     space = " " if "`" in shown else ""
     return f"{fence}{space}{shown}{space}{fence}"

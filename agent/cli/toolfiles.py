@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 
-from gemmagraph.agent import offered
 from gemmagraph.assistant import Assistant
 from gemmagraph.cli.terminal import one_line, plain
 from gemmagraph.fallback import Model
+from gemmagraph.offering import offered
 from gemmagraph.prompts.checking import schemas
 from gemmagraph.tools import Tool, run_sync, to_tools
 from gemmagraph.tools.files import load_python_tools
@@ -28,7 +28,7 @@ class Opened:
     lost: dict[str, str]
     """Tools and imports of which nothing is known, and why: they could not be opened."""
     left_out: dict[str, str] = field(default_factory=dict)
-    """What imports offer and cannot be used, and why."""
+    """What imports offer and cannot be used, and what the file says that it needs something which is not here."""
 
 
 @contextmanager
@@ -56,6 +56,7 @@ def _opened(assistant: Assistant | None, sources: Sequence[str]) -> Opened:
     tools = run_sync(assistant.open())
     declared = {entry.name for entry in assistant.entries if assistant.includes(entry.name)}
     there = declared | {one.name for one in assistant.imports}
+    there -= {entry.name for entry in assistant.entries if entry.lacking and entry.tool is None}
     lost = {name: why for name, why in assistant.unavailable.items() if name in there}
     rest = {name: why for name, why in assistant.unavailable.items() if name not in there}
     known = {entry.name: entry.tool for entry in assistant.entries if entry.tool is not None}

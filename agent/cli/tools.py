@@ -39,6 +39,13 @@ def _found(file: str | None, toolset: str | None, sources: tuple[str, ...]) -> A
     return found
 
 
+def _print(text: str) -> None:
+    """Tools may say anything of themselves, and of why they cannot run: not the value of a secret."""
+    from gemmagraph.tools.secrets import mask
+
+    sys.stdout.write(f"{mask(text)}\n")
+
+
 @tools.command("list")
 @file_option
 @toolset_option
@@ -52,7 +59,7 @@ def list_(file: str | None, toolset: str | None, sources: tuple[str, ...], as_js
     """
     from gemmagraph.cli.listing import listed
 
-    sys.stdout.write(f"{listed(_found(file, toolset, sources), sources, as_json)}\n")
+    _print(listed(_found(file, toolset, sources), sources, as_json))
 
 
 @tools.command()
@@ -80,7 +87,7 @@ def show(
 
     assistant = _found(file, toolset, sources)
     with opened(assistant, sources) as found:
-        sys.stdout.write(f"{shown(found, assistant, names, cost=cost, as_json=as_json)}\n")
+        _print(shown(found, assistant, names, cost=cost, as_json=as_json))
 
 
 @tools.command()
@@ -121,7 +128,7 @@ def test(
     with opened(_found(file, toolset, sources), sources) as found:
         asker = ToolContext(local_user(), values=context)
         text, fine = tried(found, chosen(found, names), asker, live=live, as_json=as_json)
-    sys.stdout.write(f"{text}\n")
+    _print(text)
     ctx.exit(0 if fine else 1)
 
 
@@ -164,7 +171,7 @@ def pin(ctx: click.Context, /, file: str | None, dry_run: bool) -> None:
     from gemmagraph.cli.pinning import pinned
 
     text, fine = pinned(needed_file(file), write=not dry_run)
-    sys.stdout.write(f"{text}\n")
+    _print(text)
     ctx.exit(0 if fine else 1)
 
 
@@ -182,7 +189,7 @@ def python(functions: tuple[str, ...], file: str | None) -> None:
     from gemmagraph.cli.adding import added_python
     from gemmagraph.cli.assistants import needed_file
 
-    sys.stdout.write(f"{added_python(needed_file(file), functions)}\n")
+    _print(added_python(needed_file(file), functions))
 
 
 @add.command()
@@ -199,7 +206,7 @@ def openapi(document: str, operations: tuple[str, ...], base_url: str | None, fi
     from gemmagraph.cli.adding import added_openapi
     from gemmagraph.cli.assistants import needed_file
 
-    sys.stdout.write(f"{added_openapi(needed_file(file), document, operations, base_url)}\n")
+    _print(added_openapi(needed_file(file), document, operations, base_url))
 
 
 @add.command(context_settings={"allow_interspersed_args": False})
@@ -215,4 +222,4 @@ def mcp(command: tuple[str, ...], include: tuple[str, ...], file: str | None) ->
     from gemmagraph.cli.adding import added_mcp
     from gemmagraph.cli.assistants import needed_file
 
-    sys.stdout.write(f"{added_mcp(needed_file(file), command, include)}\n")
+    _print(added_mcp(needed_file(file), command, include))

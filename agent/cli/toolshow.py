@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from gemmagraph.assistant import Assistant
-from gemmagraph.cli.assistants import not_in_force
 from gemmagraph.cli.costs import Cost, cost_table, costs_of
 from gemmagraph.cli.terminal import one_line, plain
 from gemmagraph.cli.toolfiles import Opened
@@ -18,7 +17,8 @@ from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools import Tool
 from gemmagraph.tools.bodies.shell import ShellBody
 from gemmagraph.tools.declared.problems import did_you_mean
-from gemmagraph.tools.ruling import Ruling
+from gemmagraph.tools.ruling import EXPIRES, Ruling
+from gemmagraph.tools.secrets import mask
 
 
 def shown(found: Opened, assistant: Assistant | None, names: Sequence[str], *, cost: bool, as_json: bool) -> str:
@@ -38,23 +38,33 @@ def shown(found: Opened, assistant: Assistant | None, names: Sequence[str], *, c
     specs = [tool.spec for tool in tools]
     costs = costs_of(specs) if cost else {}
     lost = {} if names else found.lost | found.left_out
-    later = not_in_force(assistant) if assistant and not names else []
+    later = assistant.waiting if assistant and not names else []
+    settings = dict(_settings(assistant)) if assistant and not names else {}
     if as_json:
-        return json.dumps(_as_json(tools, found.idle, lost, later, costs), ensure_ascii=False, indent=2)
+        answer = _as_json(tools, found.idle, lost, later, costs) | ({"settings": settings} if settings else {})
+        return json.dumps(answer, ensure_ascii=False, indent=2)
     rules = assistant.policy.rules if assistant else ()
     parts = [_described(tool, found.idle.get(tool.name), rules) for tool in tools]
     if lost:
         parts.append("\n".join(f"unavailable: {one_line(name)}: {one_line(why)}" for name, why in lost.items()))
+    if settings:
+        parts.append("\n".join(f"setting {name}: {one_line(value)}" for name, value in settings.items()))
     if later:
         parts.append(f"Checked, but not in force yet: {', '.join(later)}.")
     return "\n\n".join([*parts, *([cost_table(specs, costs)] if costs else [])])
+
+
+def _settings(assistant: Assistant) -> Iterator[tuple[str, str]]:
+    """The value of each setting of the file, or why it has none."""
+    for name, setting in assistant.document.settings.declared.items():
+        yield name, mask(setting.missing or setting.value or "")
 
 
 def chosen(found: Opened, names: Sequence[str]) -> list[Tool]:
     """The tools that one of the globs means; all, if there are none."""
     for name in names:
         if not any(fnmatchcase(tool.name, name) for tool in found.tools):
-            why = next((why for lost, why in found.lost.items() if lost == name), None)
+            why = (found.lost | found.left_out).get(name)
             if why is not None:
                 raise AgentError(f"{name} is unavailable: {why}")
             known = [tool.name for tool in found.tools]
@@ -105,6 +115,8 @@ def _who_decides(ruling: Ruling) -> list[str]:
         said.append(f"decided by {', '.join(ruling.approvers)}")
     if ruling.four_eyes:
         said.append("by somebody else than who asked")
+    if ruling.expires != EXPIRES:
+        said.append(f"within {ruling.expires / 60:g} min")
     return said if ruling.verdict == "ask" else []
 
 
@@ -129,13 +141,20 @@ def _around(tool: Tool) -> list[str]:
         if tool.retries and tool.repeatable:
             yield f"{tool.retries} more {'try' if tool.retries == 1 else 'tries'}"
         if tool.cache:
-            yield f"kept for {tool.cache:g} s"
+            yield f"kept for {_lasting(tool.cache)}"
         if tool.concurrency:
             yield f"{tool.concurrency} at once"
         if tool.bind:
             yield f"filled in: {', '.join(f'{name} = {field.source}' for name, field in tool.bind.items())}"
 
     return [*said()]
+
+
+def _lasting(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:g} {unit}"
+    return f"{seconds:g} s"
 
 
 def _as_json(

@@ -39,6 +39,8 @@ class _Call:
     what: str
     arguments: Mapping[str, JSON]
     is_example: bool
+    live: bool = True
+    """Whether it may really be made."""
 
 
 def tried(found: Opened, tools: Sequence[Tool], asker: ToolContext, *, live: bool, as_json: bool) -> tuple[str, bool]:
@@ -71,15 +73,19 @@ def tried(found: Opened, tools: Sequence[Tool], asker: ToolContext, *, live: boo
 
 def _findings(tool: Tool, asker: ToolContext, live: bool, idle: str | None) -> Iterator[_Finding]:
     calls = []
+    dry = []
     for call in _calls(tool):
         finding, checked = _dry(tool, call, asker)
         yield finding
-        if checked is not None and (call.is_example or not tool.spec.parameters.get("required")):
+        if checked is not None and not call.live:
+            dry.append(f"{call.what} not called: it says live: false")
+        elif checked is not None and (call.is_example or not tool.spec.parameters.get("required")):
             calls.append(checked)
     if idle:
         yield _Finding("note", f"unavailable here: {idle}")
     elif live:
-        yield from _live(tool, calls, asker)
+        yield from (_Finding("note", says) for says in dry)
+        yield from _live(tool, calls, asker) if calls or not dry else ()
 
 
 def _calls(tool: Tool) -> Iterator[_Call]:
@@ -87,9 +93,8 @@ def _calls(tool: Tool) -> Iterator[_Call]:
     for number, example in enumerate(tool.examples, 1):
         said = example.get("user")
         arguments: Any = example["args"]
-        yield _Call(
-            f"example {number}" + (f" {json.dumps(said, ensure_ascii=False)}" if said else ""), arguments, True
-        )
+        what = f"example {number}" + (f" {json.dumps(said, ensure_ascii=False)}" if said else "")
+        yield _Call(what, arguments, True, example.get("live") is not False)
     if not tool.examples:
         yield _Call("made-up arguments", ArgumentChecker(tool.spec).example_arguments(), False)
 
@@ -141,14 +146,14 @@ def _live(tool: Tool, calls: Sequence[dict[str, JSON]], asker: ToolContext) -> I
         ruling = tool.ruling(arguments, asker)
         call = write_plainly(tool.name, arguments)
         if ruling.verdict != "allow":
-            yield _Finding("note", f"{call} not called: {ruling.reason}")
+            yield _Finding("note", f"{call} not called: {ruling.told}")
             continue
         outcome = run_sync(tool.run(arguments, asker))
         content = outcome.content
         text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
         if outcome.status != "ok":
             why = f": {outcome.error}" if outcome.status == "failed" else ""
-            yield _Finding("FAILED", f"called: {text}{why}")
+            yield _Finding("FAILED", f"called: {text.rstrip('.') if why else text}{why}")
         else:
             yield _Finding("ok", f"called, {outcome.seconds:.1f} s: {_in_short(text)}")
 

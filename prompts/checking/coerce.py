@@ -17,6 +17,7 @@ it exactly one way to. What cannot be coerced stays as it is: the verdict on it 
 from __future__ import annotations
 
 import json
+import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -54,6 +55,10 @@ class Coercion:
         if values >= MOST_VALUES:
             raise TooMuchWork
         self._steps = Steps(_STEPS_AT_LEAST + _STEPS_PER_VALUE * values)
+        self._known: dict[tuple[str, int], tuple[object, object]] = {}
+        """What became of a value where a reference was followed, by the value's id; and that value."""
+        self._plain: dict[int, tuple[object, JSON]] = {}
+        """The same of values made plain."""
         self.verdict = Verdict(root, self._steps)
 
     def coerce(self, value: object, schema: Schema, depth: int = 0) -> object:
@@ -79,17 +84,26 @@ class Coercion:
         ):
             return value
         if isinstance(value, dict):
-            value = {key: self._property(key, item, schema, depth) for key, item in value.items()}
+            entries = {key: self._property(key, item, schema, depth) for key, item in value.items()}
+            value = value if all(map(operator.is_, entries.values(), value.values())) else entries
         elif isinstance(value, list):
-            value = [self._item(index, item, schema, depth) for index, item in enumerate(value)]
+            items = [self._item(index, item, schema, depth) for index, item in enumerate(value)]
+            value = value if all(map(operator.is_, items, value)) else items
         if "$ref" in schema:
-            value = self.coerce(value, self._defs[schema["$ref"].removeprefix("#/$defs/")], depth)
+            value = self._referred(value, schema["$ref"], depth)
         for part in schema.get("allOf", ()):
             value = self.coerce(value, part, depth)
         for choice in ("anyOf", "oneOf"):
             if choice in schema:
                 value = self._chosen(value, schema[choice], depth)
         return value
+
+    def _referred(self, value: object, reference: str, depth: int) -> object:
+        place = reference, id(value)
+        if place not in self._known:
+            target = self._defs[reference.removeprefix("#/$defs/")]
+            self._known[place] = value, self.coerce(value, target, depth)
+        return self._known[place][1]
 
     def _typed(self, value: object, name: str) -> object:
         if name == "string":
@@ -145,7 +159,7 @@ class Coercion:
             key = _identity(candidate)
             if key is _NO_IDENTITY:
                 continue
-            fault = self.verdict.first_misfit(branch, plain(candidate, depth))
+            fault = self.verdict.first_misfit(branch, self._plainly(candidate, depth))
             if fault is None:
                 if key == as_it_is:
                     return candidate
@@ -156,6 +170,12 @@ class Coercion:
             return next(iter(fitting.values()))
         # Wrong either way, but what is right inside should not be blamed.
         return close[0] if len(close) == 1 and not fitting else value
+
+    def _plainly(self, value: object, depth: int) -> JSON:
+        """`plain`, the same object each time: what is known of one is known by its id."""
+        if id(value) not in self._plain:
+            self._plain[id(value)] = value, plain(value, depth)
+        return self._plain[id(value)][1]
 
 
 _NO_IDENTITY = object()

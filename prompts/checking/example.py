@@ -14,10 +14,14 @@ from typing import Any, Final
 from gemmagraph.prompts.checking.formats import FORMAT_EXAMPLES
 from gemmagraph.prompts.checking.parameters import Schema
 from gemmagraph.prompts.checking.quickcheck import MISS, quick_check
+from gemmagraph.prompts.checking.verdict import Steps
 from gemmagraph.prompts.messages import JSON
 
 _DEEPEST: Final = 6
 _MOST_VALUES: Final = 500
+_MOST_MERGED: Final = 500
+_MOST_CHECKS: Final = 3_000
+"""Schemas that the checks of all these values are made of."""
 _TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "base": "EUR", "body": "Hello", "branch": "main", "city": "Paris", "code": "print(1)", "color": "red",
@@ -53,6 +57,8 @@ class Examples:
         self._root = root
         self._defs = root.get("$defs", {})
         self._left = _MOST_VALUES
+        self._merges = _MOST_MERGED
+        self._steps = Steps(_MOST_CHECKS)
 
     def arguments(self) -> dict[str, JSON]:
         """Required arguments, or the first one if none is required."""
@@ -69,7 +75,7 @@ class Examples:
         self._left -= 1
         if self._left < 0:
             return None
-        fits = quick_check(self._root, schema)
+        fits = quick_check(self._root, schema, self._steps)
         guess: JSON = None
         for candidate in self._candidates(schema, name, depth):
             if fits is None or fits(candidate) is not MISS:
@@ -105,7 +111,8 @@ class Examples:
         if "$ref" in schema:
             parts.append(self._defs[schema["$ref"].removeprefix("#/$defs/")])
         found = {key: value for key, value in schema.items() if key not in ("allOf", "$ref")}
-        for part in parts[:20] if depth <= _DEEPEST else ():
+        self._merges -= 1
+        for part in parts[:20] if depth <= _DEEPEST and self._merges > 0 else ():
             if isinstance(part, dict):
                 found = _both(self._merged(part, depth + 1), found)
         return found

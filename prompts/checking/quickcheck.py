@@ -23,7 +23,7 @@ from gemmagraph.prompts.checking.number import (
     size,
 )
 from gemmagraph.prompts.checking.parameters import ASSERTIONS, Schema
-from gemmagraph.prompts.checking.verdict import are_unique, is_multiple
+from gemmagraph.prompts.checking.verdict import Steps, TooMuchWork, are_unique, is_multiple
 from gemmagraph.prompts.messages import JSON
 
 MISS: Final = object()
@@ -41,23 +41,25 @@ class _NotPlainEnough(Exception):
     """The schema has something that only the slow road understands."""
 
 
-def quick_check(root: dict[str, JSON], schema: Schema | None = None) -> Check | None:
-    """A check of whole arguments under a prepared schema; None if it is not made of plain keywords.
+def quick_check(root: dict[str, JSON], schema: Schema | None = None, steps: Steps | None = None) -> Check | None:
+    """A check of whole arguments under a prepared schema; None if it is not made of plain keywords, or of too many.
 
     Args:
         root: the whole schema.
         schema: the part of it to check for, if not all of it.
+        steps: one is taken for each schema in it.
     """
+    compiler = _Compiler(root.get("$defs", {}), steps or Steps(_MOST_CHECKS))
     try:
-        return _Compiler(root.get("$defs", {})).check(root if schema is None else schema, 0, False)
-    except _NotPlainEnough:
+        return compiler.check(root if schema is None else schema, 0, False)
+    except (_NotPlainEnough, TooMuchWork):
         return None
 
 
 class _Compiler:
-    def __init__(self, defs: dict[str, Schema]) -> None:
+    def __init__(self, defs: dict[str, Schema], steps: Steps) -> None:
         self._defs = defs
-        self._checks = 0
+        self._steps = steps
         self._followed: set[str] = set()
 
     def check(self, schema: Schema, depth: int, natural: bool) -> Check:
@@ -69,8 +71,8 @@ class _Compiler:
             natural: whether a `Number` may only be what it is where no schema says more. Inside a choice the
                 branches are asked for values "as they are", and there a closure must miss no valid one.
         """
-        self._checks += 1
-        if depth > MAX_DEPTH // 2 or self._checks > _MOST_CHECKS:
+        self._steps.spend()
+        if depth > MAX_DEPTH // 2:
             raise _NotPlainEnough
         if isinstance(schema, bool):
             return _open(depth) if schema else _never

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 _MOST_INNER: Final = 200
+_MOST_KNOWN: Final = 50
+"""Faults under one reference."""
 _SCANS_ALL_PAIRS: Final = ("unevaluatedItems", "unevaluatedProperties")
 
 
@@ -28,10 +30,13 @@ class TooMuchWork(Exception):
 class Steps:
     """How many more steps the check of one call may take: a schema from elsewhere can ask for 2**100."""
 
-    __slots__ = ("left",)
+    __slots__ = ("known", "left")
 
     def __init__(self, left: int) -> None:
         self.left = left
+        self.known: dict[tuple[str, int], tuple[JSON, list[ValidationError]]] = {}
+        """What jsonschema found where a reference was followed with a value, by the value's id; and that value, so
+        that no other gets its id. References to references are followed once this way, not 2**30 times."""
 
     def spend(self, steps: int = 1) -> None:
         """Takes steps away.
@@ -44,7 +49,7 @@ class Steps:
             raise TooMuchWork
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Misfit:
     """One way in which a value does not fit its schema."""
 
@@ -58,10 +63,19 @@ class Misfit:
     """From the whole value to this one."""
     own_path: tuple[str | int, ...]
     """From the value of the choice in which it was found."""
-    branches: tuple[tuple[Misfit, ...], ...]
-    """Of a choice: why not, for each branch."""
     is_key: bool
     """Whether the value is a key of the object at `path`."""
+    _inner: list[ValidationError] = field(repr=False)
+
+    @functools.cached_property
+    def branches(self) -> tuple[tuple[Misfit, ...], ...]:
+        """Of a choice: why not, for each branch. Looked up when asked for: choices in choices are many."""
+        branches: dict[object, list[Misfit]] = {}
+        for inner in self._inner[:_MOST_INNER]:
+            # A branch that is `false` leaves no path.
+            branch = inner.schema_path[0] if inner.schema_path else None
+            branches.setdefault(branch, []).append(_misfit(inner, self.path))
+        return tuple(map(tuple, branches.values()))
 
 
 class Verdict:
@@ -89,21 +103,23 @@ class Verdict:
         return next(map(_misfit, self._validator.evolve(schema=schema).iter_errors(value)), None)
 
 
-def _misfit(error: Any) -> Misfit:
-    branches: dict[object, list[Misfit]] = {}
-    for inner in error.context[:_MOST_INNER]:
-        # A branch that is `false` leaves no path.
-        branch = inner.schema_path[0] if inner.schema_path else None
-        branches.setdefault(branch, []).append(_misfit(inner))
+def _misfit(error: ValidationError, above: tuple[str | int, ...] = ()) -> Misfit:
+    """
+    Args:
+        above: the path to the value of the choice in which it was found. The error's own parent is not asked: what
+            is known already may have been found in several places.
+    """
+    own_path = tuple(error.path)
+    keyword: Any = error.validator
     return Misfit(
-        error.validator,
+        keyword,
         error.validator_value,
         error.instance,
         error.schema,
-        tuple(error.absolute_path),
-        tuple(error.path),
-        tuple(map(tuple, branches.values())),
+        (*above, *own_path),
+        own_path,
         "propertyNames" in islice(error.schema_path, max(len(error.schema_path) - 2, 0), None),
+        error.context,
     )
 
 
@@ -144,9 +160,23 @@ def _counted(name: str, check: Callable[..., Any]) -> Callable[..., Any]:
         if name in _SCANS_ALL_PAIRS and isinstance(value, list | dict):
             steps += len(value) ** 2 // 100
         validator.format_checker.spend(steps)
+        if name == "$ref":
+            return _followed(validator, check, wanted, value, schema)
         return check(validator, wanted, value, schema)
 
     return keyword
+
+
+def _followed(
+    validator: Any, check: Callable[..., Any], wanted: str, value: JSON, schema: Schema
+) -> Iterator[ValidationError]:
+    """What is wrong with a value under what a reference leads to."""
+    known, place = validator.format_checker.known, (wanted, id(value))
+    if place not in known:
+        known[place] = value, list(islice(check(validator, wanted, value, schema), _MOST_KNOWN))
+    for error in known[place][1]:
+        validator.format_checker.spend()
+        yield error.create_from(error)  # whoever gets it writes its own path into it
 
 
 def _is_number(value: JSON) -> bool:

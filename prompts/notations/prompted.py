@@ -87,6 +87,7 @@ class PromptedReader(Tags):
             _, inside = self._thought.inside.close()
             self._said.take((*inside.calls, *inside.bad_calls))
         self._said.changed |= self._bodies.repaired or (self._fence is not None and self._fence.ended_inside)
+        del self._mode  # a method of its own: with it, only the garbage collector would free the reader
         return self._said.events(), self._said.reply(stop, "".join(self._raw))
 
     def _run(self, text: str, final: bool) -> None:

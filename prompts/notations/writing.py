@@ -65,9 +65,12 @@ def json_value(value: JSON) -> str:
     return json.dumps(value)
 
 
+_plainly = json.JSONEncoder(ensure_ascii=False, default=dict).encode  # `json.dumps` makes one at each call
+
+
 def shown_json(value: JSON) -> str:
     """A JSON value as JSON, on one line, for the model to read; nobody reads it back."""
-    return _without_lone(json.dumps(value, ensure_ascii=False, default=dict))
+    return _without_lone(_plainly(value))
 
 
 def json_call(name: str, arguments: Mapping[str, JSON]) -> str:

@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Mapping
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-from gemmagraph.events import ArgumentsDelta, RunFinished, TextDelta, ThoughtDelta
+from gemmagraph.events import ArgumentsDelta, RunFinished, SubagentEvent, TextDelta, ThoughtDelta, innermost
 
 COUNT = 200
 PATIENCE = 60
@@ -172,7 +172,9 @@ class Doors:
         return next(event.result for event in self.events if isinstance(event, RunFinished))
 
     def streamed(self, kind=TextDelta) -> str:
-        return "".join(event.text for event in self.events if isinstance(event, kind))
+        """What came in pieces; what agents inside of others said follows it."""
+        inside = [innermost(event) for event in self.events if isinstance(event, SubagentEvent)]
+        return "".join(event.text for event in [*self.events, *inside] if isinstance(event, kind))
 
     def told(self) -> list[str]:
         return [str(call.result) for call in self.result.calls]

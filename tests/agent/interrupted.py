@@ -1,8 +1,9 @@
 """Run by test_interrupts.py in a process of its own: an agent whose turns are interrupted by Ctrl-C.
 
-    python interrupted.py model | blocking_tool | async_tool | approver | async_approver | asyncio
+    python interrupted.py KIND...
     python interrupted.py anywhere TIMES
 
+A KIND is model, blocking_tool, async_tool, approver, async_approver or asyncio, and they come one after the other.
 Says `ready` on standard output when it can be interrupted, and at the end what came of it.
 """
 
@@ -124,6 +125,7 @@ async def others() -> int:
 
 def once(kind: str) -> None:
     agent = AGENTS[kind]()
+    let_go.clear()
 
     def ask(text):
         return asyncio.run(agent.arun(text, thread="t")) if kind == "asyncio" else agent.run(text, thread="t")
@@ -133,7 +135,7 @@ def once(kind: str) -> None:
     except KeyboardInterrupt:
         left = run_sync(others())
         let_go.set()
-        print(ask("and now?").text, open_calls(agent), left, flush=True)
+        print(f"{kind}:", ask("and now?").text, open_calls(agent), left, flush=True)
 
 
 def anywhere(times: int) -> None:
@@ -158,4 +160,8 @@ def anywhere(times: int) -> None:
 
 
 if __name__ == "__main__":
-    anywhere(int(sys.argv[2])) if sys.argv[1] == "anywhere" else once(sys.argv[1])
+    if sys.argv[1] == "anywhere":
+        anywhere(int(sys.argv[2]))
+    else:
+        for kind in sys.argv[1:]:
+            once(kind)

@@ -269,7 +269,7 @@ def test_time_spent_waiting_for_a_thread_does_not_count():
     agent.run("a", thread="t")  # so that everything is loaded
 
     async def late():
-        async with agent._threads.turn("t"):
+        async with agent._runs.threads.turn("t"):
             waiting = asyncio.create_task(agent.arun("b", thread="t"))
             await asyncio.sleep(0.6)
         return await waiting

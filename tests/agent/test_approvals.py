@@ -112,7 +112,7 @@ def test_a_person_sees_what_will_run_why_and_for_whom(remove):
     )
     assert approval.request == 'remove(path="/tmp/a", times=1)'
     assert approval.reason == "remove is marked destructive"
-    assert approval.id == result.messages[1].tool_calls[0]["id"]
+    assert approval.call == result.messages[1].tool_calls[0]["id"]
 
 
 def test_what_runs_is_what_was_shown_whatever_the_approver_does_to_it(remove, removed):
@@ -246,7 +246,7 @@ def test_the_second_of_two_copies_of_a_writing_call_is_asked_for():
     )
     result = agent.run("go")
     assert booked == ["1A", "1A"]
-    assert [approval.id for approval in asked] == [result.messages[1].tool_calls[1]["id"]]
+    assert [approval.call for approval in asked] == [result.messages[1].tool_calls[1]["id"]]
     assert asked[0].reason == "book was called with the same arguments in the same turn"
 
 
@@ -290,7 +290,7 @@ NONSENSE = {
 @pytest.mark.parametrize("answer", NONSENSE.values(), ids=NONSENSE)
 def test_an_answer_that_is_no_decision_runs_nothing_and_is_a_clear_error(remove, removed, answer):
     agent = scripted(CALL, "Fine.", tools=[remove], approve=lambda _: answer)
-    with pytest.raises(AgentError, match=r"approve= answered .* for remove\. Return Approve\(\), Edit\(arguments\)"):
+    with pytest.raises(AgentError, match=r"for remove: .* is no decision\. Give Approve\(\), Edit\(arg"):
         agent.run("go", thread="t")
     assert removed == []
     assert agent.history("t")[-1].content == "Stopped before it ran."

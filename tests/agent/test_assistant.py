@@ -209,17 +209,18 @@ policy:
     ("asking", "what", "said"),
     [
         (ANN, "apple", "seen apple"),
-        (ANN, "banana", "Not run: the rule at {file}:8 says 'ask', so a person must approve it, and nobody can be"),
-        ({"user": "local:bob"}, "apple", "Not run: the rule at {file}:8 says 'ask', so a person must approve it"),
-        ({}, "apple", "Not run: the rule at {file}:8 says 'ask', so a person must approve it"),
-        ({**ANN, "channel": "slack:T1/C1"}, "apple", "Not run: the rule at {file}:7 says 'deny'."),
+        (ANN, "banana", "Not run: the rule for 'lo*' says 'ask', so a person must approve it, and nobody can be"),
+        ({"user": "local:bob"}, "apple", "Not run: the rule for 'lo*' says 'ask', so a person must approve it"),
+        ({}, "apple", "Not run: the rule for 'lo*' says 'ask', so a person must approve it"),
+        ({**ANN, "channel": "slack:T1/C1"}, "apple", "Not run: the rule for 'look' says 'deny'."),
     ],
     ids=["allowed", "other argument", "other user", "nobody known", "other channel"],
 )
-def test_the_policy_decides_and_says_where(write: Write, asking: Any, what: str, said: str) -> None:
+def test_the_policy_decides_and_says_why_but_not_where(write: Write, asking: Any, what: str, said: str) -> None:
     file = write(POLICY)
     (answer,) = results(file, call("look", what=what), "Done.", asking=asking)
-    assert answer.startswith(said.format(file=file))
+    assert answer.startswith(said)
+    assert file.name not in answer
 
 
 def test_who_is_asked_lets_a_call_pass(write: Write) -> None:
@@ -242,7 +243,11 @@ def test_who_is_asked_lets_a_call_pass(write: Write) -> None:
         ("steps: 2", [call("look", what="a"), call("look", what="b")], "the limit of 2 steps is reached"),
         ("calls: 1", ["\n".join([call("look", what="a"), call("look", what="b")])], "the limit of 1 tool calls"),
         ("wall_time: 200ms", [call("hang")], "the limit of 0.2 seconds is reached"),
-        ("same_call: {warn_at: 1, stop_at: 2}", [call("look"), call("look")], "the model made the same call 2 times"),
+        (
+            "same_call: {warn_at: 1, stop_at: 2}",
+            [call("look"), call("look"), "So."],
+            "the model made the same call 2 times",
+        ),
     ],
 )
 def test_a_limit_ends_a_run_with_its_reason(write: Write, limits: str, replies: list[str], reason: str) -> None:
@@ -313,7 +318,6 @@ tools:
   - {name: look, python: "./ops.py:look"}
   - {name: no_file, python: "./elsewhere.py:look"}
   - {name: no_module, python: "no_such_module_anywhere:look"}
-  - {name: no_name, python: "./ops.py:lok"}
   - {name: no_program, description: D., shell: [no-such-program-anywhere]}
   - {name: no_variable, description: D., sql: {connection: db, statement: SELECT 1}}
   - {name: no_secret, description: D., http: {connection: shop}}
@@ -331,7 +335,6 @@ def test_what_is_not_there_is_listed_with_the_reason_and_the_rest_works(write: W
     for name, reason in {
         "no_file": "There is no file './elsewhere.py'",
         "no_module": "There is no module 'no_such_module_anywhere'",
-        "no_name": "./ops.py has no 'lok'. Did you mean 'look'?",
         "no_program": "the program no-such-program-anywhere is not on the PATH",
         "no_variable": "the variable NOT_SET_ANYWHERE is not set",
         "no_secret": "no_such_file cannot be read",
@@ -339,6 +342,49 @@ def test_what_is_not_there_is_listed_with_the_reason_and_the_rest_works(write: W
     }.items():
         assert reason in reasons.pop(name), name
     assert reasons == {}
+
+
+def test_what_is_not_as_the_file_says_is_an_error_of_the_file(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def look(:\n")
+    (tmp_path / "five.py").write_text("look = 5\n")
+    file = write(
+        """
+tools:
+  - {name: no_name, python: "./ops.py:lok"}
+  - {name: no_python, python: "./broken.py:look"}
+  - {name: no_tool, python: "./five.py:look"}
+  - {name: other, python: "./ops.py:look", parameters: {properties: {which: {type: string}}}}
+  - {name: bound, python: "./ops.py:look", bind: {which: "{{ context.user }}"}}
+  - {name: no_file, python: "./elsewhere.py:look"}
+"""
+    )
+    assert [entry.unavailable for entry in load_assistant(file).entries[:5]] == [None] * 5
+    with pytest.raises(FileErrors) as caught:
+        load_tools(file)
+    assert [str(problem).removeprefix(f"{file}:") for problem in caught.value.problems] == [
+        "3:29: tools[0] (no_name) → python: ./ops.py has no 'lok'. Did you mean 'look'?",
+        f"4:31: tools[1] (no_python) → python: {tmp_path}/broken.py, line 1: invalid syntax.",
+        "5:29: tools[2] (no_tool) → python: 5 is no tool. Give a function, a Tool, a LangChain tool or a pydantic "
+        "model class.",
+        f"6:56: tools[3] (other) → parameters: The schema does not fit the signature of ops ({tmp_path}/ops.py)."
+        "look(): got an unexpected keyword argument 'which'. Each property needs a parameter of its name, or "
+        "**arguments that takes them all.",
+        "7:58: tools[4] (bound) → bind.which: ./ops.py:look has no parameter 'which', which bind fills in. Its "
+        "parameters: what.",
+    ]
+
+
+def test_a_package_that_a_python_file_needs_makes_its_tools_unavailable(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "needy.py").write_text("import json\nimport no_such_package_anywhere\ndef look(): ...\n")
+    (tmp_path / "angry.py").write_text("import os\nos.environ['NOT_SET_ANYWHERE']\n")
+    file = write("tools: [{name: a, python: './needy.py:look'}, {name: b, python: './angry.py:look'}]")
+    assistant = load_assistant(file)
+    assert asyncio.run(assistant.open()) == []
+    assert assistant.unavailable == {
+        "a": f"{tmp_path}/needy.py, line 2: needs the package 'no_such_package_anywhere'. Install it where "
+        "gemmagraph is installed.",
+        "b": f"{tmp_path}/angry.py, line 2: KeyError: 'NOT_SET_ANYWHERE'.",
+    }
 
 
 def test_to_read_a_file_imports_and_starts_nothing(write: Write, tmp_path: Path) -> None:
@@ -356,13 +402,23 @@ def test_two_tools_of_one_name_are_an_error_of_the_file(write: Write, tmp_path: 
                 "openapi": "3.1.0",
                 "info": {"title": "A", "version": "1"},
                 "servers": [{"url": "https://example.org"}],
-                "paths": {"/a": {"get": {"operationId": "look", "responses": {}}}},
+                "paths": {
+                    "/a": {"get": {"operationId": "look", "tags": ["t"], "responses": {}}},
+                    "/b": {"get": {"operationId": "other", "tags": ["t"], "responses": {}}},
+                },
             }
         )
     )
-    file = write(f"{LOOK}imports: [{{openapi: ./api.json, include: [{{operationId: look}}]}}]")
-    with pytest.raises(GemmagraphError, match="there is a tool 'look' already"):
+    twice = "- {openapi: ./api.json, include: [{tag: t}]}\n" * 2
+    file = write(f"{LOOK}imports:\n{twice}")
+    line = LOOK.count("\n") + 2
+    with pytest.raises(FileErrors) as refused:
         load_tools(file)
+    assert [(problem.place.line, problem.message.split(", from")[0]) for problem in refused.value.problems] == [
+        (line, "there is a tool 'look' already"),
+        (line + 1, "there is a tool 'look' already"),
+        (line + 1, "there is a tool 'other' already"),
+    ]
 
 
 def test_a_rule_for_a_tool_that_no_import_has_is_an_error_of_the_file(write: Write, tmp_path: Path) -> None:
@@ -409,7 +465,7 @@ policy: [{{tool: look, args: {{what: "secret*"}}, then: deny}}]
     messages = agent.invoke({"messages": [HumanMessage("Go on.")]})["messages"]
     answers = [str(message.content) for message in messages if message.type == "tool"]
     assert answers[0] == "seen a"
-    assert answers[1].startswith(f"look was not run: the rule at {file}:11 says 'deny'.")
+    assert answers[1].startswith("look was not run: the rule for 'look' says 'deny'.")
     assert answers[2].startswith("hang did not finish within 0.05 s.")
     assert answers[3].startswith(
         "run was not run: run is a program, not marked read-only. It needs a person's approval"

@@ -17,11 +17,12 @@ import pytest
 from declared_assistants import call, placed, programs, scripted, told
 from recorded import Recorded, Seen, answered, recorded
 
-from gemmagraph import Agent, Approval, Approve, Edit, Gemma, Reject
+from gemmagraph import Agent, Approval, Approve, Gemma, Reject, Respond
 from gemmagraph.approvals import Decision
 from gemmagraph.assistant import load_assistant
 from gemmagraph.calls import _REPEATED
 from gemmagraph.fallback import Fallback
+from gemmagraph.tools.declared.units import Rate
 from gemmagraph.tools.imports.mcp import McpServer, pin_of
 from gemmagraph.tools.shaping.spill import READER
 
@@ -78,7 +79,8 @@ def test_the_tools_of_the_short_example_run(short: Path) -> None:
     assert log.splitlines()[0] == "journalctl <--unit=web> <--lines=30>"
     assert more.splitlines()[0] == "journalctl <--unit=worker> <--lines=5>"
     assert restarted.splitlines()[0] == "systemctl <restart> <web>"
-    assert [(one.tool, one.reason) for one in asked] == [("restart_service", "restart_service is set to 'ask'")]
+    assert [one.tool for one in asked] == ["restart_service"]
+    assert asked[0].reason.startswith("restart_service is set to 'ask'")
 
 
 def test_a_service_that_is_not_one_of_ours_is_refused_before_anything_runs(short: Path) -> None:
@@ -184,12 +186,23 @@ def run_of(file: Path, *calls: str, **options: Any) -> list[str]:
         return list(told(agent, **asking))
 
 
+def decided(file: Path, asked: str, decision: Decision) -> tuple[Approval, str]:
+    """What a maintainer was asked on a thread of ann's, and what the model was told of it after the decision."""
+    with Agent.from_file(file, model=scripted(asked, "Done.")) as agent:
+        (approval,) = agent.run("go", thread="t", **ANN).pending
+        result = agent.resume("t", {approval.id: decision}, by="slack:T1/U077")
+    (answer,) = [str(message.content) for message in result.messages if message.type == "tool"]
+    return approval, answer
+
+
 def test_the_file_says_all_that_an_agent_is_made_of(complete: Path) -> None:
     assistant = load_assistant(complete)
     assert [entry.name for entry in assistant.entries] == [
         *("convert_currency", "create_issue", "pod_logs", "find_orders", "uptime")
     ]
-    assert assistant.waiting == ["store", "per_user", "bots"]
+    assert assistant.waiting == ["bots"]
+    assert assistant.store() == complete.parent / "agent.db"
+    assert assistant.limits.rates == {"runs": Rate(30, 60), "tokens": Rate(200_000, 86_400)}
     limits = assistant.limits
     assert (limits.steps, limits.calls, limits.wall_time, limits.tokens, limits.parallel) == (12, 40, 120, 20_000, 4)
     model = assistant.model()
@@ -208,14 +221,9 @@ def test_the_python_tool_of_the_complete_example_runs_once_for_the_same_question
 
 
 def test_the_http_tool_of_the_complete_example_opens_an_issue(complete: Path, service: Recorded) -> None:
-    approvals: list[Approval] = []
-
-    def approve(approval: Approval) -> Decision:
-        approvals.append(approval)
-        return Approve()
-
     issue = call("create_issue", repo="web", title="The page is slow", labels=["bug"])
-    assert run_of(complete, issue, approve=approve) == ["Created #7: https://github.example/7"]
+    approval, answer = decided(complete, issue, Approve())
+    assert answer == "Created #7: https://github.example/7"
     (seen,) = service.requests
     assert (seen.method, seen.target) == ("POST", "/repos/acme/web/issues")
     assert seen.header("Authorization") == f"Bearer {SECRETS['GITHUB_TOKEN']}"
@@ -225,8 +233,8 @@ def test_the_http_tool_of_the_complete_example_opens_an_issue(complete: Path, se
         "body": "\n\n_Requested by local:ann_",
         "labels": ["bug"],
     }
-    assert len(approvals) == 1
-    assert approvals[0].reason.startswith("the rule at ")
+    assert approval.reason.startswith("the rule for 'create_issue' says 'ask'")
+    assert (approval.approvers, approval.four_eyes) == (("group:maintainers",), True)
 
 
 def test_a_refusal_of_github_is_told_in_the_words_of_the_file(complete: Path) -> None:
@@ -239,16 +247,15 @@ def test_a_refusal_of_github_is_told_in_the_words_of_the_file(complete: Path) ->
     ("decision", "said"),
     [
         (Reject("not now"), "Not run: a person refused it: not now"),
-        (Edit({"repo": "web", "title": "no"}), "Not run: the arguments were changed by a person."),
+        (Respond("It is known."), "It is known."),
     ],
-    ids=["rejected", "changed to what does not fit"],
+    ids=["rejected", "answered"],
 )
 def test_an_issue_that_nobody_lets_pass_is_not_opened(
     complete: Path, service: Recorded, decision: Decision, said: str
 ) -> None:
     issue = call("create_issue", repo="web", title="The page is slow")
-    (answer,) = run_of(complete, issue, approve=lambda approval: decision)
-    assert answer.startswith(said)
+    assert decided(complete, issue, decision)[1].startswith(said)
     assert service.requests == []
 
 
@@ -263,7 +270,7 @@ def test_the_shell_tool_of_the_complete_example_runs_in_its_sandbox(complete: Pa
         "KUBECONFIG=/etc/bot/kubeconfig SECRET=",
     ]
     assert second.startswith("kubectl <logs> <--namespace=shop> <--tail=7> <--container=app> <--> <web-1>")
-    assert third.startswith("Not run: the rule at ")
+    assert third.startswith("Not run: the rule for 'pod_logs' says 'ask'")
     assert third.endswith("so a person must approve it, and nobody can be asked here.")
 
 
@@ -360,6 +367,5 @@ def test_in_the_channel_that_is_barred_nothing_runs(complete: Path, service: Rec
     barred = {**ANN, "channel": "slack:T1/C0AA"}
     calls = [call("uptime"), call("find_orders", customer=42), call("create_issue", repo="infra", title="Slow page")]
     answers = run_of(complete, *calls, asking=barred)
-    line = next(number for number, text in enumerate(complete.read_text("utf-8").split("\n"), 1) if "C0AA" in text)
-    assert answers == [f"Not run: the rule at {complete}:{line} says 'deny'."] * 3
+    assert answers == ["Not run: the rule for '*' says 'deny'."] * 3
     assert service.requests == []

@@ -322,22 +322,6 @@ def test_a_function_may_be_declared_otherwise_than_it_declares_itself(make: Make
 
 
 @pytest.mark.parametrize(
-    ("keys", "why"),
-    [
-        ("parameters: {properties: {which: {type: string}}}", "The schema does not fit the signature of "),
-        ('bind: {which: "{{ context.user }}"}', "has no parameter 'which', which bind fills in."),
-    ],
-)
-def test_what_a_function_does_not_take_makes_it_unavailable(make: Make, tmp_path: Path, keys: str, why: str) -> None:
-    from gemmagraph.assistant import load_assistant
-
-    assert make(f"{LOOK}\n{keys}") == []
-    assistant = load_assistant(tmp_path / "assistant.yaml")
-    asyncio.run(assistant.open())
-    assert why in assistant.unavailable["look"]
-
-
-@pytest.mark.parametrize(
     ("keys", "said"),
     [
         ("result: {select: 'a..b'}", "tools[0] (look) → result.select: 'a..b' is no JMESPath"),

@@ -182,11 +182,12 @@ def test_of_exact_copies_of_a_writing_call_only_the_first_runs_when_nobody_can_b
 
 
 def test_the_model_is_warned_of_a_repeated_call_and_then_the_run_ends():
-    agent = scripted(*[calls('echo(text="a")')] * 4, tools=[echo])
+    agent = scripted(*[calls('echo(text="a")')] * 4, "It says a.", tools=[echo])
     result = agent.run("go")
     contents = [content for _, content in told(result)]
-    assert contents[0] == contents[3] == "a"
-    assert all(content.startswith("a\n(You made this very call before") for content in contents[1:3])
+    assert contents[0] == "a"
+    assert all(content.startswith("a\n(You made this very call before") for content in contents[1:4])
+    assert result.text == "It says a."
     assert (result.stop, result.reason) == ("limit", 'the model made the same call 4 times: echo(text="a")')
 
 
@@ -208,7 +209,7 @@ def test_a_call_that_is_refused_again_and_again_is_a_repetition():
         """Formats."""
         raise AssertionError("must not run")
 
-    result = scripted(*[calls("format_disk()")] * 4, tools=[format_disk]).run("go")
+    result = scripted(*[calls("format_disk()")] * 4, "It may not be done.", tools=[format_disk]).run("go")
     assert result.stop == "limit"
     assert "You made this very call before" in told(result)[1][1]
 

@@ -8,6 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gemmagraph.cli import main
+from gemmagraph.store.store import Store
+from gemmagraph.tools import run_sync
 
 FILE = """\
 model: scripted:script.jsonl
@@ -34,6 +36,7 @@ toolsets:
 policy:
   - {tool: "look*", args: {at: "vault*"}, then: deny}
 limits: {steps: 3}
+bots: {terminal: {}}
 """
 KIT = '''
 print("loading")
@@ -93,7 +96,7 @@ def test_the_file_in_the_folder_is_used_and_what_is_missing_is_a_line_each(play:
     assert lines[2:5] == [
         "  Left out: gone: There is no file './nowhere.py'.",
         "  Left out: missing: the program no-such-program-anywhere is not on the PATH",
-        "  Checked, but not in force yet: store, four_eyes.",
+        "  Checked, but not in force yet: bots.",
     ]
     assert lines[5] == "looking"
     assert lines[6].startswith('  look(at="home")  ')
@@ -102,7 +105,7 @@ def test_the_file_in_the_folder_is_used_and_what_is_missing_is_a_line_each(play:
 def test_a_conversation_uses_it_too(play: Callable[..., Result]) -> None:
     done = play(*LOOKS, command=("chat",))
     assert (done.exit_code, done.stdout) == (0, "All is well.\n")
-    assert "  Checked, but not in force yet: store, four_eyes." in done.stderr.splitlines()
+    assert [thread.title for thread in run_sync(Store("sqlite:///agent.db").threads())] == ["go"]
 
 
 def test_the_policy_is_in_force_for_tools_of_the_command_line_too(play: Callable[..., Result]) -> None:

@@ -52,28 +52,28 @@ def test_the_deciding_rule_and_those_passed_over_are_named_by_line() -> None:
     assert done.stdout.splitlines() == [
         'deploy(place="prod-1", times=1)',
         "  by local:ann (in ops), in no channel",
-        "allow: the rule at assistant.yaml:19 says 'allow'",
+        "allow: the rule for 'deploy' says 'allow' (assistant.yaml:19)",
+        "  the rule fits: it is for 'deploy', local:ann is among group:ops, place is 'prod-1', as 'prod*' says",
         "passed over:",
-        "  assistant.yaml:21: no channel is not among slack:T1/C1",
+        "  assistant.yaml:21: no channel is known; the rule is for slack:T1/C1",
     ]
 
 
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [
-        (["place=prod", "--as", "local:bob"], 3, "ask: deploy is set to 'ask'"),
-        (["place=prod", "--as", "local:bob"], 3, "  declared at assistant.yaml:2"),
+        (["place=prod", "--as", "local:bob"], 3, "ask: deploy is set to 'ask' (assistant.yaml:2)"),
         (["place=prod", "--as", "local:bob"], 3, "  decided by local:boss, within 5 min"),
         (["place=prod", "--as", "local:bob"], 3, "  assistant.yaml:19: local:bob is not among group:ops"),
         (["place=prod", "--as", ""], 3, "  by nobody known, in no channel"),
-        (["place=x", "times=3"], 3, "ask: the rule at assistant.yaml:20 says 'ask'"),
+        (["place=x", "times=3"], 3, "ask: the rule for 'deploy' says 'ask' (assistant.yaml:20)"),
         (["place=x", "times=3"], 3, "  decided by local:boss, somebody else than who asked, within 5 min"),
         (["place=x", "times=2"], 3, "  assistant.yaml:20: times is 2, not 3"),
         (["place=x", 'tags:=["a"]'], 3, 'deploy(place="x", tags=["a"], times=1)'),
         (
             ["place=prod", "--as", "slack:T1/U1", "--in", "slack:T1/C1"],
             4,
-            "deny: the rule at assistant.yaml:21 says 'deny'",
+            "deny: the rule for '*' says 'deny' (assistant.yaml:21)",
         ),
     ],
 )

@@ -179,6 +179,8 @@ def test_json_is_one_object_with_everything(play: Callable[..., Result]) -> None
         "calls": [{"name": "look", "arguments": {"at": "it"}, "result": "it is fine", "status": "ok"}],
         "stop": "answered",
         "reason": "",
+        "pending": [],
+        "thread": None,
         "usage": {"input_tokens": 90, "output_tokens": 7},
     }
 
@@ -318,11 +320,13 @@ def test_whoever_stops_reading_is_no_error(tools: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("closed", "code"), [("<&-", 0), (">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 0)])
-def test_closed_streams_are_no_crash(closed: str, code: int) -> None:
+@pytest.mark.parametrize(
+    "closed", ["<&- >&- 2>&-", *(pytest.param(one, marks=pytest.mark.long) for one in ("<&-", ">&-", "2>&-"))]
+)
+def test_closed_streams_are_no_crash(closed: str) -> None:
     command = f"exec {sys.executable} -m gemmagraph run hi -m builtin {closed}"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
-    assert done.returncode == code, done.stderr
+    assert done.returncode == 0, done.stderr
     assert bool(done.stdout) == (">&-" not in closed.replace("2>&-", ""))
 
 

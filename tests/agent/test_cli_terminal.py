@@ -1,38 +1,23 @@
-"""`gemmagraph run` and `gemmagraph chat` on a terminal, and `chat` with piped input.
-
-The terminal is a pseudo-terminal: keys go in, Ctrl-C included, and what a person would see comes out.
-"""
+"""`gemmagraph run` and `gemmagraph chat` on a terminal, and `chat` with piped input."""
 
 import json
 import os
 import re
-import select
 import signal
 import stat
 import subprocess
 import sys
-import termios
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from screens import CTRL_C, CTRL_D, LONGEST, QUESTION, Screen
 
 from gemmagraph.cli import main
 from gemmagraph.cli.terminal import Interrupts
 
-LONGEST = 30.0
-"""Seconds that anything here may take."""
-CTRL_C, CTRL_D = "\x03", "\x04"
-QUESTION = "Run it? [y]es [n]o [e]dit [w]hy"
-
-ON_THE_TERMINAL = """
-import os, runpy, sys
-os.login_tty(0)
-sys.argv[0] = "gemmagraph"
-runpy.run_module("gemmagraph", run_name="__main__")
-"""
+long = pytest.mark.long
 TOOLS = '''
 import time
 from gemmagraph import tool
@@ -59,6 +44,7 @@ def wait() -> str:
 @tool
 async def block() -> str:
     """Let nobody else run."""
+    print("blocking")
     time.sleep(60)
     return "blocked"
 '''
@@ -69,82 +55,6 @@ import ctypes, functools, os, readline, signal
 # No code of Python's own, which would let Python see the signal before readline waits for a key.
 readline.set_pre_input_hook(functools.partial(ctypes.CDLL(None).kill, os.getpid(), signal.SIGINT))
 """
-
-
-class Screen:
-    """A command on a pseudo-terminal."""
-
-    def __init__(self, args: tuple[str, ...], home: Path, columns: int) -> None:
-        self._keys, theirs = os.openpty()
-        termios.tcsetwinsize(self._keys, (40, columns))
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", ON_THE_TERMINAL, *args],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            cwd=home,
-            env=os.environ | {"TERM": "xterm", "NO_COLOR": "1", "HOME": str(home), "XDG_DATA_HOME": str(home)},
-        )
-        os.close(theirs)
-        self._latest = time.monotonic() + LONGEST
-        self.raw = ""
-        self._seen = 0
-
-    @property
-    def text(self) -> str:
-        """All that came, without escape sequences and the lines that were taken back."""
-        lines = self.raw.replace("\r\n", "\n").split("\n")
-        kept = (re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", line.rpartition("\x1b[2K")[2]) for line in lines)
-        return "\n".join(kept).replace("\r", "")
-
-    def until(self, *words: str) -> None:
-        """Waits until these words have come, one after the other, behind those that were waited for before."""
-        for word in words:
-            while (at := self.text.find(word, self._seen)) < 0:
-                if not self._more():
-                    raise AssertionError(f"{word!r} did not come; there is:\n{self.text}")
-            self._seen = at + len(word)
-
-    def glimpse(self, words: str) -> None:
-        """Waits until these words have been there, be it for a moment."""
-        while words not in self.raw:
-            if not self._more():
-                raise AssertionError(f"{words!r} did not come; there is:\n{self.text}")
-
-    def keys(self, keys: str) -> None:
-        os.write(self._keys, keys.encode())
-
-    def insist(self, keys: str, words: str) -> None:
-        """Types these keys until these words come: a Ctrl-C that is still on its way drops what was typed."""
-        while self.text.find(words, self._seen) < 0:
-            self.keys(keys)
-            while select.select([self._keys], [], [], 1)[0] and self.text.find(words, self._seen) < 0:
-                self._more()
-            assert time.monotonic() < self._latest, self.text
-        self.until(words)
-
-    def end(self) -> int:
-        """Waits for the end; returns the exit code."""
-        while self._more():
-            pass
-        return self._process.wait(max(self._latest - time.monotonic(), 1))
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        os.close(self._keys)
-
-    def _more(self) -> bool:
-        """Takes in what comes next; False at the end."""
-        ready, _, _ = select.select([self._keys], [], [], max(self._latest - time.monotonic(), 0))
-        if not ready:
-            raise AssertionError(f"Nothing more came in {LONGEST:g} s; there is:\n{self.text}")
-        try:
-            came = os.read(self._keys, 65536)
-        except OSError:  # Linux says so when the other side is closed
-            came = b""
-        self.raw += came.decode(errors="replace")
-        return bool(came)
 
 
 @pytest.fixture
@@ -184,7 +94,7 @@ def test_text_is_shown_as_it_comes_and_ctrl_c_frees_the_server(ollama, screen) -
 
 
 def test_a_wait_is_shown_and_taken_back(files, screen) -> None:
-    seen = screen("run", "hi", *files({"text": "Here I am.", "delay": 2.5}))
+    seen = screen("run", "hi", *files({"text": "Here I am.", "delay": 1.5}))
     seen.until("Here I am.")
     assert seen.end() == 0
     assert re.search(r"script\.jsonl … [12] s", seen.raw)
@@ -256,10 +166,39 @@ def test_edit_changes_the_call_and_is_checked(files, screen) -> None:
     seen.keys("e\n")
     seen.until("Arguments: ")
     seen.keys(f'{clear}{{"path": "/b"}}\n')
+    seen.until('delete(path="/b")', QUESTION)
+    assert "deleted so far" not in seen.text
+    seen.keys("y\n")
     seen.until("deleted so far: ['/b']", "Done.")
     assert seen.end() == 0
 
 
+def test_a_changed_call_can_be_changed_again_or_refused(files, screen) -> None:
+    seen = screen("run", "hi", *files('FUNCTION_CALL: delete(path="/a")', "Done."))
+    seen.until(QUESTION)
+    for path in ("/b", "/c"):
+        seen.keys("e\n")
+        seen.until("Arguments: ")
+        seen.keys(f'\x15{{"path": "{path}"}}\n')
+        seen.until(f'delete(path="{path}")', QUESTION)
+    seen.keys("n not today\n")
+    seen.until("not today", "Done.")
+    assert "deleted so far" not in seen.text
+    assert seen.end() == 0
+
+
+def test_a_result_can_be_given_in_place_of_the_call(files, screen) -> None:
+    seen = screen("run", "hi", *files('FUNCTION_CALL: delete(path="/a")', "Done."))
+    seen.until(QUESTION)
+    seen.keys("r\n")
+    seen.until("r TEXT", QUESTION)
+    seen.keys("r It is gone already.\n")
+    seen.until("It is gone already.", "Done.")
+    assert "deleted so far" not in seen.text
+    assert seen.end() == 0
+
+
+@long
 def test_each_call_of_a_turn_is_asked_for(files, screen) -> None:
     calls = 'FUNCTION_CALL: delete(path="/a")\nFUNCTION_CALL: look(at="b")\nFUNCTION_CALL: delete(path="/c")'
     seen = screen("run", "hi", *files(calls, "Done."))
@@ -272,6 +211,7 @@ def test_each_call_of_a_turn_is_asked_for(files, screen) -> None:
     assert "Not run: a person refused it." in seen.text
 
 
+@long
 def test_what_was_typed_before_the_question_is_no_answer(files, screen) -> None:
     ahead = {"text": 'FUNCTION_CALL: delete(path="/a")', "delay": 1.5}
     seen = screen("run", "hi", *files(ahead, {"text": "I see.", "expect": "refused"}))
@@ -293,6 +233,7 @@ def test_ctrl_c_at_a_question_stops_it_all(files, screen) -> None:
     assert "deleted" not in seen.text
 
 
+@long
 def test_ctrl_d_at_a_question_refuses_the_call(files, screen) -> None:
     seen = screen("run", "hi", *files('FUNCTION_CALL: delete(path="/a")', {"text": "I see.", "expect": "nobody"}))
     seen.until(QUESTION)
@@ -301,6 +242,7 @@ def test_ctrl_d_at_a_question_refuses_the_call(files, screen) -> None:
     assert seen.end() == 0
 
 
+@long
 def test_a_narrow_terminal_is_not_overrun(files, screen) -> None:
     call = f'FUNCTION_CALL: look(at="{"far away " * 20}")'
     seen = screen("run", "hi", *files(call, 'FUNCTION_CALL: look(at="b")', "Done."), columns=40)
@@ -322,6 +264,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(files, screen) -> None:
     assert seen.end() == 0
 
 
+@long
 def test_ctrl_c_at_the_prompt_drops_what_was_typed_and_never_leaves(files, screen) -> None:
     seen = screen("chat", *files("Here."))
     seen.until("> ")
@@ -334,6 +277,7 @@ def test_ctrl_c_at_the_prompt_drops_what_was_typed_and_never_leaves(files, scree
     seen.until("Here.")
 
 
+@long
 def test_ctrl_c_in_the_instant_in_which_the_prompt_appears_is_seen(files, screen, tmp_path: Path) -> None:
     options = files()
     with (tmp_path / "tools.py").open("a") as tools:
@@ -361,14 +305,18 @@ def test_ctrl_c_is_kept_where_nothing_is_going_on_and_strikes_once() -> None:
             pass
 
 
-def test_ctrl_c_twice_ends_a_tool_that_blocks_and_its_turn(files, screen) -> None:
-    late = {"text": "Never.", "delay": LONGEST}
-    seen = screen("chat", *files("FUNCTION_CALL: block()", late, {"text": "Here again.", "expect": "second"}))
+@long
+@pytest.mark.parametrize("kept", [False, True], ids=["in memory", "in a store"])
+def test_ctrl_c_twice_ends_a_tool_that_blocks_and_its_turn(files, screen, kept: bool) -> None:
+    late = [] if kept else [{"text": "Never.", "delay": LONGEST}]
+    again = {"text": "Here again.", "expect": ["second", "is unknown"] if kept else "second"}
+    steps = files("FUNCTION_CALL: block()", *late, again)
+    seen = screen("chat", *steps, *(() if kept else ("--no-store",)))
     seen.until("> ")
     seen.keys("/verbose\n")
     seen.until("> ")
     seen.keys("first\n")
-    seen.until("reply in", "FUNCTION_CALL: block()\n")
+    seen.until("reply in", "FUNCTION_CALL: block()\n", "blocking")
     seen.insist(CTRL_C, "Stopped while block() ran")
     seen.until("> ")
     seen.keys("second\n")
@@ -376,6 +324,7 @@ def test_ctrl_c_twice_ends_a_tool_that_blocks_and_its_turn(files, screen) -> Non
     assert "Traceback" not in seen.text
 
 
+@long
 def test_a_chat_outlives_any_number_of_ctrl_c(files, screen) -> None:
     seen = screen("chat", *files("FUNCTION_CALL: wait()", "Here again."))
     seen.until("> ")
@@ -459,6 +408,7 @@ def test_a_piped_chat_goes_on_after_an_error_and_ends_with_code_1(piped) -> None
     assert "Error: The server fell over.\n" in done.stderr
 
 
+@long
 def test_a_piped_chat_ends_when_nobody_reads_it(files, tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -31,6 +31,7 @@ class Inner:
         """Whispers."""
         return text.lower()
 '''
+FALLBACK = "Write it there yourself:\ntools:\n  - name: look\n"
 PINNED = f"sha256:{'0' * 64}"
 
 
@@ -117,6 +118,13 @@ def test_an_entry_comes_behind_the_last_one(before: str, expected: list[str] | N
     assert done.stdout == f"Added at {entry.place}:\n  look(at: string)\n    Looks.\n"
 
 
+def test_an_empty_list_can_be_added_to() -> None:
+    file = written("model: builtin\ntools: [ ]  # none yet\npolicy: []\n")
+    assert tools("add", "python", "kit.py:look").exit_code == 0
+    added = "tools:  # none yet\n  - name: look\n    python: ./kit.py:look\n"
+    assert file.read_text() == f"model: builtin\n{added}policy: []\n"
+
+
 def test_a_link_stays_a_link_and_rights_stay(tmp_path: Path) -> None:
     real = tmp_path / "real.yaml"
     real.write_text("model: builtin\n")
@@ -141,9 +149,17 @@ def test_paths_are_written_as_the_file_needs_them(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("before", "args", "says"),
     [
-        ("tools: [{name: a, python: kit:look}]\n", ["kit.py:look"], "Write it there yourself: tools: - name: look"),
-        ("{model: builtin}\n", ["kit.py:look"], "Write it there yourself: tools: - name: look"),
-        ("tools:\n- {name: look, python: kit:look}\n", ["kit.py:look"], "assistant.yaml stays as it was: with this"),
+        (
+            "tools: [{name: a, python: kit:look}]\n",
+            ["kit.py:look"],
+            FALLBACK,
+        ),
+        ("{model: builtin}\n", ["kit.py:look"], FALLBACK),
+        (
+            "tools:\n- {name: look, python: kit:look}\n",
+            ["kit.py:look"],
+            "assistant.yaml stays as it was: it has such a",
+        ),
         ("model: builtin\n", ["kit.py:nothing"], "./kit.py has no 'nothing'."),
         ("model: builtin\n", ["kitt.py:look"], "There is no file 'kitt.py'."),
         ("model: builtin\n", ["kit.py"], "'kit.py' names no function."),
@@ -160,6 +176,29 @@ def test_what_cannot_be_added_leaves_the_file_alone(before: str, args: list[str]
         "kit.py",
         "shop.json",
     ]
+
+
+def test_what_has_the_name_of_an_imported_tool_is_not_added() -> None:
+    file = written("model: builtin\n")
+    assert tools("add", "openapi", "shop.json", "getPet").exit_code == 0
+    before = file.read_text()
+    again = tools("add", "openapi", "shop.json", "addPet", "getPet", "--base-url", "http://127.0.0.1:1")
+    assert again.exit_code == 1
+    assert "it has such a tool already: 'getPet', from assistant.yaml:4." in again.stderr
+    assert file.read_text() == before
+
+
+@pytest.mark.skipif(not Path(TIME).exists(), reason="mcp-server-time is not installed")
+def test_a_server_that_is_there_with_other_options_is_not_added_again() -> None:
+    file = written("model: builtin\n")
+    assert tools("add", "mcp", "--only", "get_*", TIME).exit_code == 0
+    before = file.read_text()
+    Path("now.py").write_text('def get_current_time() -> str:\n    """Now."""\n    return ""\n')
+    for again in (("mcp", TIME, "--local-timezone", "UTC"), ("python", "now.py:get_current_time")):
+        done = tools("add", *again)
+        assert done.exit_code == 1
+        assert "it has such a tool already: 'get_current_time', from assistant.yaml:4." in done.stderr
+        assert file.read_text() == before
 
 
 def test_operations_are_added_by_id_or_by_method_and_path() -> None:
@@ -237,12 +276,15 @@ def test_the_pin_of_a_document_is_brought_up_to_date(before: str, line: int) -> 
 @pytest.mark.parametrize(
     "entry",
     [
-        '- mcp: {{command: {0}}}\n  # of the next\n- openapi: ./shop.json\n  include: [{{tag: x}}]\n',
-        "- mcp:\n    command: {0}\n    env:\n      A: |\n        # x\n\n",
-        "- {{mcp: {{command: {0}}}}}\n",
+        pytest.param(
+            "- mcp: {{command: {0}}}\n  # of the next\n- openapi: ./shop.json\n  include: [{{tag: x}}]\n",
+            id="flow inside",
+            marks=pytest.mark.long,
+        ),
+        pytest.param("- mcp:\n    command: {0}\n    env:\n      A: |\n        # x\n\n", id="block"),
+        pytest.param("- {{mcp: {{command: {0}}}}}\n", id="flow", marks=pytest.mark.long),
     ],
-    ids=["flow inside", "block", "flow"],
-)  # fmt: skip
+)
 def test_a_pin_is_put_into_the_file_that_imports(entry: str) -> None:
     file = written("include: [./more.yaml]\n")
     Path("more.yaml").write_text("# mine\nimports:\n" + entry.format(TIME))
@@ -265,6 +307,8 @@ def test_what_cannot_be_pinned_is_said_and_the_rest_is_done() -> None:
         "  - mcp: {command: no-such-program-anywhere}\n"
         f"  - {{openapi: ./shop.json, include: [{{tag: x}}], pin: {PINNED}}}\n"
         "  - {openapi: ./shop.json, include: [{tag: x}]}\n"
+        "  - mcp: {url: '{{ settings.url }}'}\n"
+        "settings: {url: {env: URL_THAT_IS_NOT_SET}}\n"
     )
     done = tools("pin")
     assert done.exit_code == 1
@@ -273,4 +317,5 @@ def test_what_cannot_be_pinned_is_said_and_the_rest_is_done() -> None:
     assert others == [
         "./shop.json: changed, pinned in assistant.yaml",
         "./shop.json: a file of yours, needs no pin",
+        "{{ settings.url }}: not pinned: the variable URL_THAT_IS_NOT_SET is not set",
     ]

@@ -90,9 +90,9 @@ def test_the_list_tells_what_can_run_here_and_opens_nothing() -> None:
         "marked       python   allow             assistant.yaml:5",
         "unmarked     python   ?                 assistant.yaml:8",
         "no_file      python   ?                 assistant.yaml:10",
-        "  unavailable: there is no file ./nowhere.py",
+        "  unavailable: There is no file './nowhere.py'.",
         "no_module    python   ?                 assistant.yaml:12",
-        "  unavailable: there is no module 'no_such_package_anywhere'",
+        "  unavailable: There is no module 'no_such_package_anywhere.inner'. A file ends in .py.",
         "listing      shell    allow             assistant.yaml:14",
         "boxed        shell    ask               assistant.yaml:20",
         "fetch        http     allow             assistant.yaml:24",
@@ -145,7 +145,7 @@ def test_everything_about_a_tool_is_shown() -> None:
         "    lines: How many.",
         "  read only",
         "  shell · assistant.yaml:14 · runs without a sandbox",
-        "  kept for 60 s",
+        "  kept for 1 min",
         "",
         "boxed()",
         "  Runs in a box.",
@@ -175,11 +175,29 @@ def test_what_is_missing_and_what_does_nothing_yet_is_told_at_the_end() -> None:
         "unavailable: no_file: There is no file './nowhere.py'.",
         "unavailable: no_module: There is no module 'no_such_package_anywhere.inner'. A file ends in .py.",
     ]
-    assert shown.endswith("\n\nChecked, but not in force yet: bots, approvers, four_eyes.\n")
+    assert shown.endswith("\n\nChecked, but not in force yet: bots.\n")
     told = json.loads(tools("show", "--json").stdout)
     assert [*told["unavailable"]] == ["no_file", "no_module"]
-    assert told["not_in_force"] == ["bots", "approvers", "four_eyes"]
+    assert told["not_in_force"] == ["bots"]
     assert [tool["name"] for tool in told["tools"] if tool["unavailable"]] == ["fetch"]
+
+
+def test_settings_are_shown_with_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_TOKEN_THAT_IS_NOT_SET", "a-token-of-this-test")
+    monkeypatch.setenv("ALSO_THE_TOKEN", "a-token-of-this-test")
+    settings = "settings: {region: {env: NOT_SET, default: eu}, url: {env: NOT_SET}, leak: {env: ALSO_THE_TOKEN}}\n"
+    region = FILE.replace(
+        "shell: [ls]\n    cache", "shell: [ls, '{{ settings.region }}', '{{ settings.url }}']\n    cache"
+    )
+    Path("assistant.yaml").write_text(settings + region)
+    assert "setting region: eu\nsetting url: the variable NOT_SET is not set\nsetting leak: [secret token]" in (
+        tools("show").stdout
+    )
+    told = json.loads(tools("show", "--json").stdout)
+    assert told["settings"]["region"] == "eu"
+    assert told["unavailable"]["listing"] == "the variable NOT_SET is not set"
+    rows = {row["name"]: row for row in json.loads(tools("list", "--json").stdout)["tools"]}
+    assert rows["listing"]["unavailable"] == "the variable NOT_SET is not set"
 
 
 def test_a_name_that_no_tool_has_is_said() -> None:

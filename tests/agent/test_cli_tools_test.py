@@ -83,12 +83,43 @@ def test_live_calls_what_only_reads_and_the_policy_lets_pass() -> None:
     assert last["elsewhere"]["mark"] == "note"
     assert last["secret"] == {
         "mark": "note",
-        "says": "secret() not called: the rule at assistant.yaml:28 says 'deny'",
+        "says": "secret() not called: the rule for 'secret' says 'deny' (assistant.yaml:28)",
     }
     assert not Path("marked").exists()
     given = run("told", "--live", "--context", "tenant=acme")
     assert "called, " in given.stdout
     assert given.stdout.split("\n\n")[0].endswith(": acme")
+
+
+def test_an_example_that_is_not_for_live_runs_is_left_out_and_said() -> None:
+    kept = "examples: [{args: {text: hello}}, {args: {text: never}, live: false}]"
+    Path("assistant.yaml").write_text(FILE.replace("examples: [{args: {text: hello}}]", kept))
+    assert "live: false" not in run("say").stdout
+    done = run("say", "--live")
+    assert done.exit_code == 0, done.output
+    *_, noted, called = done.stdout.split("\n\n")[0].splitlines()
+    assert noted == "  note   example 2 not called: it says live: false"
+    assert called.startswith("  ok     called, ")
+    assert called.endswith(": said: hello")
+    Path("assistant.yaml").write_text(FILE.replace("{args: {text: hello}}", "{args: {text: never}, live: false}"))
+    assert run("say", "--live").stdout.split("\n\n")[0].splitlines()[-1].startswith("  note   example 1 not called")
+
+
+def test_what_the_file_says_that_it_needs_is_only_noted() -> None:
+    Path("assistant.yaml").write_text(
+        """\
+settings: {region: {env: REGION_THAT_IS_NOT_SET}}
+tools:
+  - {name: it, python: './nowhere.py:it', needs: [package:no_such_package_anywhere]}
+  - {name: there, description: There., shell: [ls, '{{ settings.region }}']}
+"""
+    )
+    done = run()
+    assert done.exit_code == 0, done.output
+    assert done.stdout.split("\n\n")[:2] == [
+        "it\n  note   left out: the package no_such_package_anywhere is not installed",
+        "there\n  note   left out: the variable REGION_THAT_IS_NOT_SET is not set",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 What the command line prints is in `test_leaks_cli.py`.
 """
 
+import asyncio
 import base64
 import itertools
 import json
@@ -17,6 +18,7 @@ import pytest
 from gemmagraph import Agent, Approve, Edit, Gemma, Limits, Reject, Respond, ToolError, tool
 from gemmagraph.backends.scripted import ScriptedBackend, Step, shown
 from gemmagraph.errors import BackendUnavailable, BadRequest
+from gemmagraph.events import SubagentEvent, ToolProgress, ToolRetried
 from gemmagraph.tools import ToolContext
 from gemmagraph.tools import secrets as masking
 from gemmagraph.tools.declaring import http_tool, shell_tool, sql_tool
@@ -388,3 +390,38 @@ def test_the_check_itself_finds_each_form_of_each_secret() -> None:
     for name, value in CANARIES.items():
         for text in written(value):
             assert any(found.startswith(f"{name} ") for found in leaks({"a door": f"before {text} behind"})), text
+
+
+# --- what is told while a call goes on --------------------------------------------------------------------
+
+
+def test_what_a_tool_tells_of_how_far_it_is_shows_no_secret(watched, secrets) -> None:
+    async def work(context: ToolContext) -> str:
+        for text in everything():
+            context.progress(text, 0.5)
+            await asyncio.sleep(0)  # or only the last would be told
+        context.progress("\n".join(everything()))
+        return "done"
+
+    progress = tool(work, name="work", description="Works.", read_only=True)
+    doors = watched("FUNCTION_CALL: work()", "Done.", tools=[progress]).run("Work.")
+    assert leaks(doors.texts()) == []
+    assert any(isinstance(event, ToolProgress) for event in doors.events)
+
+
+def test_why_a_call_is_tried_again_shows_no_secret(watched, secrets) -> None:
+    def fail() -> str:
+        raise ConnectionError("\n".join(everything()))
+
+    flaky = tool(fail, name="flaky", description="Fails.", read_only=True, retries=1)
+    doors = watched("FUNCTION_CALL: flaky()", "Done.", tools=[flaky]).run("Try.")
+    assert leaks(doors.texts()) == []
+    assert any(isinstance(event, ToolRetried) for event in doors.events)
+
+
+def test_what_an_agent_inside_another_hears_and_says_shows_no_secret(watched, secrets) -> None:
+    leak = tool(PYTHON["text"], name="leak", description="Leaks.", read_only=True, max_chars=MANY)
+    inner = Agent(Gemma(ScriptedBackend(["FUNCTION_CALL: leak()", parrot])), [leak], name="inner")
+    doors = watched('FUNCTION_CALL: inner(request="Leak.")', parrot, tools=[inner]).run("Ask.")
+    assert leaks(doors.texts()) == []
+    assert any(isinstance(event, SubagentEvent) for event in doors.events)

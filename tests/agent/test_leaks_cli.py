@@ -74,7 +74,18 @@ def command(tmp_path):
 CALLS = "\n".join(f"FUNCTION_CALL: {name}()" for name in ("leak", "table", "refuse", "crash"))
 
 
-@pytest.mark.parametrize("options", [("--json",), (), ("-v", "--debug"), ("--json", "-v", "--debug")], ids=" ".join)
+long = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param((), id="text"),
+        pytest.param(("--json", "-v", "--debug"), id="--json -v --debug"),
+        pytest.param(("--json",), id="--json", marks=long),
+        pytest.param(("-v", "--debug"), id="-v --debug", marks=long),
+    ],
+)
 def test_what_the_command_prints_shows_no_secret(command, options) -> None:
     code, out, err = command([CALLS, {"text": "\n".join(everything()), "chunk": 5}], *options)
     assert code == 0, err[-2_000:]
@@ -85,10 +96,59 @@ def test_what_the_command_prints_shows_no_secret(command, options) -> None:
         assert "[secret s199]" in calls[0]["result"]
 
 
-@pytest.mark.parametrize("options", [("--json",), ("--debug",)], ids=" ".join)
-def test_a_failure_that_the_command_prints_shows_no_secret(command, options) -> None:
+@pytest.mark.parametrize("option", ["--debug", pytest.param("--json", marks=long)])
+def test_a_failure_that_the_command_prints_shows_no_secret(command, option) -> None:
     error = {"kind": "BadRequest", "message": "You said: " + " ".join(everything())}
-    code, out, err = command([{"text": "", "error": error}], *options)
+    code, out, err = command([{"text": "", "error": error}], option)
     assert code == 1
     assert err
     assert leaks({"standard output": out, "standard error": err}) == []
+
+
+LEAKY = """\
+secrets: {k: {env: CANARY_K}}
+tools:
+  - {name: broken, python: "./broken.py:f"}
+  - {name: fine, python: "./fine.py:fine"}
+imports:
+  - mcp: {command: PYTHON, args: [./server.py], env: {TOKEN: "{{ secrets.k }}"}}
+"""
+SECRET = "super_secret_12345"
+
+
+@pytest.fixture
+def leaky(tmp_path):
+    """A file whose tools say a secret where they cannot start, and where they describe themselves."""
+    (tmp_path / "assistant.yaml").write_text(LEAKY.replace("PYTHON", sys.executable), encoding="utf-8")
+    (tmp_path / "broken.py").write_text(f"raise RuntimeError('cannot start with {SECRET}')", encoding="utf-8")
+    (tmp_path / "fine.py").write_text(
+        f'def fine(a: str) -> str:\n    """Fine, as {SECRET} is."""\n    return a\n', encoding="utf-8"
+    )
+    (tmp_path / "server.py").write_text(
+        "import os, sys\nsys.exit('bad token ' + os.environ['TOKEN'])", encoding="utf-8"
+    )
+    (tmp_path / "script.jsonl").write_text('"Hello."', encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("line", "times"),
+    [
+        ("run hi -m scripted:script.jsonl", 2),
+        ("run hi --json -m scripted:script.jsonl", 2),
+        ("tools show", 3),
+        ("tools show --json", 3),
+        ("tools docs", 3),
+        ("tools test", 2),
+        ("tools pin", 1),
+        ("check broken", 1),
+    ],
+)
+def test_what_tools_say_of_themselves_is_printed_without_secrets(leaky, line, times) -> None:
+    env = {**os.environ, "PYTHONUTF8": "1", "CANARY_K": SECRET}
+    done = subprocess.run(
+        [sys.executable, "-m", "gemmagraph", *line.split()], capture_output=True, timeout=PATIENCE, env=env, cwd=leaky
+    )
+    said = (done.stdout + done.stderr).decode().replace("\\", "")
+    assert SECRET not in said
+    assert said.count("[secret k]") == times, said

@@ -133,10 +133,19 @@ def test_calls_that_wait_for_room_when_the_time_is_over_are_not_begun():
 
 
 def test_repeated_calls_are_warned_of_and_stopped_when_the_limits_say():
-    agent = scripted(*["FUNCTION_CALL: add(n=1)"] * 2, tools=[add], same_call_warn=1, same_call_stop=2)
-    result = agent.run("go")
+    replies = [*["FUNCTION_CALL: add(n=1)"] * 2, "It is 1, as far as I know."]
+    result = scripted(*replies, tools=[add], same_call_warn=1, same_call_stop=2).run("go")
     assert (result.stop, len(result.calls)) == ("limit", 2)
     assert "You made this very call before" in result.messages[2].content
+    assert result.text == result.messages[-1].content == "It is 1, as far as I know."
+    assert_no_call_is_open(result.messages)
+
+
+def test_a_model_that_cannot_stop_calling_ends_with_what_is_known():
+    replies = ["I look.\nFUNCTION_CALL: add(n=1)"] * 5  # the last three are asked for without tools
+    result = scripted(*replies, tools=[add], same_call_warn=1, same_call_stop=2).run("go")
+    assert (result.stop, len(result.calls)) == ("limit", 2)
+    assert result.reason.startswith("the model made the same call 2 times")
     assert_no_call_is_open(result.messages)
 
 

@@ -192,7 +192,7 @@ def test_a_model_that_only_repeats_its_results_does_nothing_forbidden(served, tm
         aimed += [wanted(text, toolset) for text in texts]
         for text in aimed:
             written = notation_named(notation).write_calls([ToolCall("c", "read", {"number": aimed.index(text)})])
-            steps = [written, text, text, text, text]
+            steps = [written, *[text] * 6]
             gemma = Gemma(ScriptedBackend(steps), notation=notation)
             agent = Agent(gemma, toolset.tools, limits=Limits(steps=3, wall_time=PATIENCE))
             with suppress(EmptyReply):  # there is nothing but marks in some

@@ -308,7 +308,13 @@ def test_each_rule_passed_over_is_told_with_the_reason() -> None:
     assert [(passed.place, passed.why) for passed in ruling.passed] == [
         ("0", "it is for 'other'"),
         ("1", "local:ann is not among local:bob"),
-        ("2", "no channel is not among slack:T1/C1"),
+        ("2", "no channel is known; the rule is for slack:T1/C1"),
         ("3", "x is not given, which an allow rule never fits"),
         ("4", "y is 'b', not 'a'"),
     ]
+
+
+def test_why_the_deciding_rule_fits_is_told() -> None:
+    act = made({"name": "act", "body": "python"})
+    ruling = Policy([{"tool": "act", "then": "deny", "args": {"y": "a"}}]).explain(act, {}, ToolContext())
+    assert ruling.fits == "it is for 'act', y is not given, which a rule that says 'deny' always fits"

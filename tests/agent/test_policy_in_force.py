@@ -88,9 +88,7 @@ def test_a_denied_call_goes_back_to_the_model_and_the_others_run(act, done) -> N
     assert done == [("there", 1)]
 
 
-@pytest.mark.parametrize(
-    "verdicts", [("ask", "deny"), ("ask", "ask", "deny"), ("ask", "ask", "ask", "deny")], ids=len
-)
+@pytest.mark.parametrize("verdicts", [("ask", "deny"), ("ask", "ask", "deny")], ids=len)
 def test_what_was_approved_does_not_run_if_it_is_denied_by_now(act, done, verdicts) -> None:
     agent = scripted(call(where="x"), "ok", tools=[act], policy=Turning(*verdicts), approve=lambda _: Approve())
     assert told(agent.run("Do it.")) == ["Not run: it is deny by now."]

@@ -36,13 +36,13 @@ accelerate = pytest.importorskip("accelerate", reason=f"accelerate {NOT_THERE}")
 safetensors = pytest.importorskip("safetensors.torch", reason=f"safetensors {NOT_THERE}")
 
 KINDS = ("gemma2", "gemma3_text", "gemma3", "gemma4")
+long = pytest.mark.long
 SEED = {"seed": 3}
 
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory):
     """`written(kind)`: the folder of a tiny model."""
-    torch.set_num_threads(1)  # two are slower as soon as something else runs
     made = {}
 
     def folder(kind="gemma3", **settings):
@@ -333,7 +333,9 @@ def counted(backend):
     return made
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", ["gemma3", "gemma4", pytest.param("gemma2", marks=long), pytest.param("gemma3_text", marks=long)]
+)
 def test_a_conversation_is_read_on_from_where_it_was_left_and_says_the_same(written, say, kind):
     going_on, anew = (TransformersBackend(written(kind)) for _ in range(2))
     for backend in (going_on, anew):
@@ -500,6 +502,7 @@ print("ends", flush=True)
 """
 
 
+@long
 def test_a_program_that_ends_in_the_middle_of_a_reply_ends(written):
     ran = subprocess.run(
         [sys.executable, "-c", ENDS_WITHOUT_CLOSING, str(written(context=100_000))],
@@ -525,6 +528,8 @@ async def ask(name):
     try:
         backend = Gemma(f"transformers:{name}").backend
         counted = await backend.count(name, "Hi")
+        if sys.argv[1] == "count":
+            return counted
         chunks = [chunk async for chunk in backend.stream(Request(name, prompt="Hi", max_tokens=3))]
         info = await backend.info(name)
         notices = [chunk.notice for chunk in chunks if chunk.notice]
@@ -532,18 +537,19 @@ async def ask(name):
     except errors.BackendError as exc:
         return type(exc).__name__, str(exc)
 
-print(json.dumps([asyncio.run(ask(name)) for name in sys.argv[1:]]))
+print(json.dumps([asyncio.run(ask(name)) for name in sys.argv[2:]]))
 """
 
 
 @pytest.fixture
 def of_the_hub(tmp_path):
-    """`of_the_hub(address, *names, **environment)`: what comes of asking each model there."""
+    """`of_the_hub(address, what, *names, **environment)`: what comes of asking each model there to "count" or to
+    "reply"."""
 
-    def asked(address, *names, **environment):
+    def asked(address, what, *names, **environment):
         ours = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_TELEMETRY": "1"}
         ran = subprocess.run(
-            [sys.executable, "-c", ASKS_THE_HUB, *names],
+            [sys.executable, "-c", ASKS_THE_HUB, what, *names],
             capture_output=True,
             text=True,
             timeout=100,
@@ -555,23 +561,31 @@ def of_the_hub(tmp_path):
     return asked
 
 
-def test_a_model_of_the_hub_is_fetched_once_and_found_without_it_afterwards(written, of_the_hub, tmp_path):
+def test_a_vocabulary_of_the_hub_is_fetched_once_and_found_without_it_afterwards(written, of_the_hub):
     name = "tiny/gemma-3-1b-it"
     with tiny_transformers.tiny_hub(written(), name) as address:
-        (notices, *numbers), gated, missing = of_the_hub(address, name, "x/gemma-gated", "x/gemma-missing")
-    assert notices[-1] == "loading tiny/gemma-3-1b-it (0.7 MB) to cpu"
-    assert numbers == [2, 3, 4096]
-    kept = {file.name for file in (tmp_path / "cache").rglob("snapshots/*/*")}
-    assert kept == {file.name for file in written().iterdir()}
+        counted, gated, missing = of_the_hub(address, "count", name, "x/gemma-gated", "x/gemma-missing")
+    assert counted == 2
     assert gated[0] == "Unauthorized"
     assert f"Accept it at {address}/x/gemma-gated, then say who you are: run `hf auth login`" in gated[1]
     assert missing[0] == "ModelNotFound"
     assert "The hub has no 'x/gemma-missing', or does not show it to you." in missing[1]
 
-    again, unknown = of_the_hub(address, name, "x/gemma-3-1b", HF_HUB_OFFLINE="1")
-    assert again == [["loading tiny/gemma-3-1b-it (0.7 MB) to cpu"], 2, 3, 4096]
+    again, unknown = of_the_hub(address, "count", name, "x/gemma-3-1b", HF_HUB_OFFLINE="1")
+    assert again == 2
     assert unknown[0] == "ModelNotFound"
     assert "HF_HUB_OFFLINE forbids to fetch it" in unknown[1]
+
+
+@long
+def test_a_model_of_the_hub_is_fetched_once_and_found_without_it_afterwards(written, of_the_hub, tmp_path):
+    name, reply = "tiny/gemma-3-1b-it", [["loading tiny/gemma-3-1b-it (0.7 MB) to cpu"], 2, 3, 4096]
+    with tiny_transformers.tiny_hub(written(), name) as address:
+        [(notices, *numbers)] = of_the_hub(address, "reply", name)
+    assert [notices[-1:], *numbers] == reply
+    kept = {file.name for file in (tmp_path / "cache").rglob("snapshots/*/*")}
+    assert kept == {file.name for file in written().iterdir()}
+    assert of_the_hub(address, "reply", name, HF_HUB_OFFLINE="1") == [reply]
 
 
 def test_a_hub_that_cannot_be_reached_is_told(written, of_the_hub):
@@ -579,7 +593,7 @@ def test_a_hub_that_cannot_be_reached_is_told(written, of_the_hub):
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        [(kind, words)] = of_the_hub(address, "google/gemma-3-4b-it")
+        [(kind, words)] = of_the_hub(address, "count", "google/gemma-3-4b-it")
     assert kind == "BackendUnavailable"
     assert f"is not in the cache of the hub, and {address} cannot be reached. Check the network" in words
 
@@ -587,6 +601,7 @@ def test_a_hub_that_cannot_be_reached_is_told(written, of_the_hub):
 # --- an agent ---------------------------------------------------------------------------------------------
 
 
+@long
 @pytest.mark.parametrize(
     ("kind", "name", "call"),
     [

@@ -46,7 +46,10 @@ def test_the_server_tells_the_time(server: Toolset) -> None:
 
 
 @needs_server
-@pytest.mark.parametrize("decision", [Approve(), Reject("No.")], ids=["approved", "rejected"])
+@pytest.mark.parametrize(
+    "decision",
+    [pytest.param(Reject("No."), id="rejected"), pytest.param(Approve(), id="approved", marks=pytest.mark.long)],
+)
 def test_a_tool_that_the_file_says_nothing_of_asks(server: Toolset, decision: Approve | Reject) -> None:
     call = 'mcp_convert_time(source_timezone="UTC", time="12:00", target_timezone="Asia/Tokyo")'
     model = ScriptedBackend([f"FUNCTION_CALL: {call}", "Done."])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -63,8 +64,6 @@ HOSTILE: dict[str, Callable[[], tuple[Any, object]]] = {
     "a list in itself": lambda: ({}, (lambda inner: inner.append(inner) or inner)([])),  # type: ignore[func-returns-value]
     "2**90 values in 90 lists": lambda: ({}, nested(90, lambda inner: [inner, inner])),
     "2**90 values for a recursive schema": lambda: (TREE, nested(90, lambda inner: [inner, inner])),
-    "a schema that doubles at each level": lambda: (DOUBLING, nested(60, lambda inner: {"v": inner})),
-    "a choice that doubles at each level": lambda: (CHOOSING, nested(60, lambda inner: {"v": inner, "b": 1})),
     "2**25 branches": lambda: ({"$ref": "#/$defs/E0"}, "x"),
     "a million digits": lambda: (INTEGER, N("9" * 1_000_000)),
     "a million digits as text": lambda: (NUMBER, "9" * 1_000_000),
@@ -98,6 +97,27 @@ def test_hostile_arguments_are_refused_with_a_short_message(name: str) -> None:
         checking.check({"v": value})
     assert len(refusal.value.message) <= 240
     refusal.value.message.encode()
+
+
+@pytest.mark.parametrize("schema", [DOUBLING, CHOOSING], ids=["all of two", "a choice of two"])
+def test_a_value_under_a_schema_that_doubles_at_each_level_is_looked_at_once_a_level(schema: Any) -> None:
+    checking = checker(schema, **{"$defs": {"D": schema}})
+    value = nested(60, lambda inner: {"v": inner, "b": 1})
+    assert outcome(checking, value) == value
+
+
+@pytest.mark.parametrize("keyword", ["allOf", "anyOf", "oneOf"])
+@pytest.mark.parametrize("value", [5, [1], {"a": 5}, [{"a": 5}]], ids=["scalar", "list", "object", "objects"])
+def test_what_is_wrong_under_references_to_references_is_named_at_once(keyword: str, value: Any) -> None:
+    """4**30 branches, each reached by other references."""
+    levels = {f"B{n}": {keyword: [{"$ref": f"#/$defs/B{n + 1}"}] * 4} for n in range(30)}
+    last = {"type": "object", "properties": {"a": {"type": "string", "maxLength": 0}}}
+    checking = checker({"$ref": "#/$defs/B0"}, **{"$defs": {**levels, "B30": last}})
+    outcome(checking, 1)  # what is loaded at first use is not counted
+    begun = time.process_time()
+    with pytest.raises(InvalidArguments, match=r'f: "v(\.a)?" was '):
+        checking.check({"v": value})
+    assert time.process_time() - begun < 0.3
 
 
 def test_zero_with_a_huge_exponent_is_zero() -> None:

@@ -271,6 +271,12 @@ def check_verdict(parameters: dict[str, Any], arguments: Any) -> None:
         assert identity(checked) == identity(plain(arguments)), "a valid value is changed"
 
 
+def check_example(schema: Any) -> None:
+    spec = ToolSpec("f", "", {"properties": {"v": schema}, "required": ["v"], "$defs": DEFS})
+    if ArgumentChecker(spec).example:
+        ArgumentChecker(spec).check(example_arguments(spec))
+
+
 def openly(schema: Any) -> Any:
     """A schema in the words of the standard: `nullable` is OpenAPI's; formats and odd multiples are left to us."""
     if isinstance(schema, list):
@@ -290,7 +296,7 @@ def comparable(call: tuple[dict[str, Any], Any]) -> bool:
     )
 
 
-FEW = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(max_examples=8_000, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -309,9 +315,7 @@ def test_verdict_is_that_of_jsonschema_and_valid_values_stay(call: tuple[dict[st
 @FEW
 @given(SCHEMAS)
 def test_example_that_is_shown_is_right(schema: Any) -> None:
-    spec = ToolSpec("f", "", {"properties": {"v": schema}, "required": ["v"], "$defs": DEFS})
-    if ArgumentChecker(spec).example:
-        ArgumentChecker(spec).check(example_arguments(spec))
+    check_example(schema)
 
 
 @pytest.mark.long
@@ -326,3 +330,10 @@ def test_both_roads_lead_to_the_same_verdict_and_value_many_times(call: tuple[di
 @given(calls().filter(comparable))
 def test_verdict_is_that_of_jsonschema_many_times(call: tuple[dict[str, Any], Any]) -> None:
     check_verdict(*call)
+
+
+@pytest.mark.long
+@settings(MANY, max_examples=1_000)
+@given(SCHEMAS)
+def test_example_that_is_shown_is_right_many_times(schema: Any) -> None:
+    check_example(schema)

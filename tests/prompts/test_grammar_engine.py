@@ -15,7 +15,7 @@ import jsonschema
 import made_up_tools
 import pytest
 import tiny_gemma
-from grammars import each_notation, in_bulk
+from grammars import each_notation
 
 from gemmagraph.prompts.grammar.calls import Choice, Grammar, grammar
 from gemmagraph.prompts.messages import Reply, ToolSpec
@@ -34,11 +34,18 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @each_notation
-@in_bulk
-def test_what_a_random_model_writes_is_read_and_valid(engine: Any, notation: str, part: int) -> None:
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        range(4),
+        *(pytest.param(range(first, first + 20), marks=pytest.mark.long) for first in range(0, 200, 20)),
+    ],
+    ids=lambda numbers: f"{numbers[0]}-{numbers[-1]}",
+)
+def test_what_a_random_model_writes_is_read_and_valid(engine: Any, notation: str, numbers: range) -> None:
     tried = 0
     texts = []
-    for number in range(20 * part, 20 * part + 20):
+    for number in numbers:
         tools = some_tools(number)
         for seed, (choice, tool, several) in enumerate(
             (
@@ -137,10 +144,11 @@ def test_a_model_may_call_where_it_may_answer(engine: Any, notation: str) -> Non
 
 @pytest.mark.parametrize("choice", ["auto", "required", "none"])
 @pytest.mark.parametrize("notation", ["gemma4", "function_call"])
-def test_a_model_may_think_before_it_answers_or_calls(engine: Any, notation: str, choice: Choice) -> None:
+@pytest.mark.parametrize("tries", [6, pytest.param(20, marks=pytest.mark.long)])
+def test_a_model_may_think_before_it_answers_or_calls(engine: Any, notation: str, choice: Choice, tries: int) -> None:
     opening, closing = GEMMA4.thought
     thoughtful = 0
-    for seed in range(20):
+    for seed in range(tries):
         tools = some_tools(seed)
         made = grammar(notation, tools, choice, thoughts=True)
         likely = {**ENDS, "<|channel>": 12.0 if seed % 2 else -12.0, closing: 4.0}
@@ -159,7 +167,7 @@ def test_a_model_may_think_before_it_answers_or_calls(engine: Any, notation: str
             assert reply.thoughts.strip() == thought.strip()
             assert (reply.text.strip(), reply.calls) == (alone.text.strip(), alone.calls)
             assert not reply.repaired or notation != "gemma4", text
-    assert 5 <= thoughtful <= 15
+    assert tries / 4 <= thoughtful <= tries * 3 / 4
 
 
 @pytest.mark.parametrize(("notation", "mark"), [("gemma4", '<|"|>'), ("functiongemma", "<escape>")])

@@ -52,7 +52,16 @@ every_case = pytest.mark.parametrize(
         for case in cases
     ],
 )
+POINTS = {notation: sorted({case["point"] for case in cases}) for notation, cases in TABLES.items()}
+each_point = pytest.mark.parametrize(
+    ("notation", "point"), [(notation, point) for notation, points in POINTS.items() for point in points]
+)
+"""For what is so of any text: all cases of a point in one test."""
 each_notation = pytest.mark.parametrize("notation", NOTATIONS)
+
+
+def cases_of(notation: str, point: str) -> list[Case]:
+    return [case for case in TABLES[notation] if case["point"] == point]
 
 
 @functools.cache
@@ -138,23 +147,25 @@ def test_output_is_read_as_meant(notation: str, case: Case) -> None:
     assert_sound(case["output"], reply)
 
 
-@every_case
-def test_every_cutting_gives_the_same_reply(notation: str, case: Case) -> None:
-    output, tools, stop = case["output"], toolset(case["tools"]), case.get("stop", "stop")
-    whole = read(notation_named(notation), output, tools, stop)
+@each_point
+def test_every_cutting_gives_the_same_reply(notation: str, point: str) -> None:
+    for case in cases_of(notation, point):
+        output, tools, stop = case["output"], toolset(case["tools"]), case.get("stop", "stop")
+        whole = read(notation_named(notation), output, tools, stop)
 
-    for pieces in cuttings(output, seed=f"{notation} {case['id']}"):
-        before, at_end, reply = feed(notation, pieces, tools, stop)
-        events = [*before, *at_end]
-        assert reply == whole, pieces
-        assert spelled(reply.calls) == spelled(whole.calls), pieces
-        assert text_of(events) == reply.text, pieces
-        assert calls_of(events) == reply.calls, pieces
-        assert bad_calls_of(events) == reply.bad_calls, pieces
+        for pieces in cuttings(output, seed=f"{notation} {case['id']}"):
+            before, at_end, reply = feed(notation, pieces, tools, stop)
+            events = [*before, *at_end]
+            assert reply == whole, pieces
+            assert spelled(reply.calls) == spelled(whole.calls), pieces
+            assert text_of(events) == reply.text, pieces
+            assert calls_of(events) == reply.calls, pieces
+            assert bad_calls_of(events) == reply.bad_calls, pieces
 
 
-@every_case
-def test_no_prefix_gives_a_call_that_is_cut(notation: str, case: Case) -> None:
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.long)], ids=["one in four", "each"])
+@each_point
+def test_no_prefix_gives_a_call_that_is_cut(notation: str, point: str, step: int) -> None:
     """An output may end anywhere. Then:
 
     - What was told before the end stands: the events of a prefix are the first events of the whole, for text,
@@ -163,12 +174,17 @@ def test_no_prefix_gives_a_call_that_is_cut(notation: str, case: Case) -> None:
       in the output is in `calls`, or in `cut` where what follows takes it back (the code span or thought
       around it is closed, the sentence goes on, it is indexed like a value); a call in neither was cut.
     """
+    for case in cases_of(notation, point):
+        check_prefixes(notation, case, step)
+
+
+def check_prefixes(notation: str, case: Case, step: int) -> None:
     output, tools = case["output"], toolset(case["tools"])
     whole = read(notation_named(notation), output, tools, case.get("stop", "stop"))
     complete = [as_json(call) for call in case["calls"]]
     taken_back = [as_json(call) for call in case.get("cut", ())]
 
-    for end in range(0, len(output), max(1, len(output) // 300)):
+    for end in range(0, len(output), step * max(1, len(output) // 300)):
         before, _, reply = feed(notation, [output[:end]], tools, "length")
         told = calls_of(before)
         assert told == whole.calls[: len(told)], output[:end]

@@ -116,7 +116,7 @@ def spelled(calls: Any, in_order: bool = True) -> list[str]:
 
 
 @each_notation
-@amounts(60, 1_000)
+@amounts(25, 1_000)
 def test_written_calls_are_read_back(notation: str, amount: int) -> None:
     holds_for(amount, calls_of_any_kind, functools.partial(assert_read_back, notation))
 
@@ -251,7 +251,7 @@ any_output = st.text(max_size=80) | st.lists(
 
 
 @each_notation
-@amounts(60, 1_000)
+@amounts(25, 1_000)
 def test_any_text_is_read_and_the_same_however_it_is_cut(notation: str, amount: int) -> None:
     def check(example: tuple[str, list[float]]) -> None:
         text, places = example

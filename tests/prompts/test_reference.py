@@ -6,6 +6,7 @@ They lie in the source package of llama-cpp-python, which these tests fetch from
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
 import re
@@ -215,6 +216,7 @@ def prompt(notation: str, tools: Toolset, turns: Sequence[Turn], **options: Any)
 # Where the published template is right, our prompts are the same, byte for byte.
 
 
+@functools.cache
 def template(file: Path) -> jinja2.Template:
     environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]

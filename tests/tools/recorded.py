@@ -48,6 +48,8 @@ class Recorded:
     """What clients named as they began TLS."""
     left: threading.Event = field(default_factory=threading.Event)
     """A client went away while it was being answered."""
+    gone: threading.Event = field(default_factory=threading.Event)
+    """A client went away, whenever."""
 
     @property
     def url(self) -> str:
@@ -120,13 +122,17 @@ def _serve(server: Recorded, connection: socket.socket, tls: ssl.SSLContext | No
         if tls is not None:
             connection = tls.wrap_socket(connection, server_side=True)
         with connection, connection.makefile("rb") as coming:
-            while not ended.is_set() and (seen := _read(coming)) is not None:
+            while not ended.is_set():
+                if (seen := _read(coming)) is None:
+                    server.gone.set()
+                    return
                 server.requests.append(seen)
                 answer = server.answer(seen)
                 for piece in (answer,) if isinstance(answer, bytes) else answer:
                     sent = piece.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if seen.method == "HEAD" else piece
                     if not _sent(connection, sent):
                         server.left.set()
+                        server.gone.set()
                         return
                 if not isinstance(answer, bytes) or b"Connection: close" in answer:
                     return

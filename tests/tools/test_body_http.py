@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,13 +12,14 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorded import Answers, Recorded, Resolved, Seen, answered, recorded, redirected
+from recorded import LONG, Answers, Recorded, Resolved, Seen, answered, recorded, redirected
 
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools.bodies.http import HttpBody
 from gemmagraph.tools.bodies.http_connection import HttpConnection
 from gemmagraph.tools.context import ToolContext
 from gemmagraph.tools.errors import BodyError, ToolDefinitionError, ToolError
+from gemmagraph.tools.runtime import run_sync
 from gemmagraph.tools.secrets import Secret, Secrets
 
 
@@ -232,6 +234,7 @@ def test_credentials_are_sent_and_never_shown(
     assert "X-Also: [secret key]" in rendered.shown
 
 
+@pytest.mark.filterwarnings("ignore::gemmagraph.tools.secrets.ShortSecret")
 def test_what_is_shown_and_digested_is_the_request_with_secrets_as_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY_OF_THIS_TEST", "short")
     monkeypatch.setenv("BASE_OF_THIS_TEST", "http://home.example/hooks/abc")
@@ -377,3 +380,24 @@ def test_a_name_that_leads_nowhere_allowed_is_told_to_the_model() -> None:
     with pytest.raises(BodyError, match="the metadata service of a cloud") as info:
         done(body)
     assert (info.value.kinds, info.value.unknown, info.value.transient) == ((), False, False)
+
+
+def test_a_connection_that_nobody_holds_is_closed() -> None:
+    with recorded() as server:
+        body = HttpBody(base_url=server.url, path="/x", auth={"bearer": "of-this-test"})
+        assert run_sync(body.perform(body.render({}), ToolContext())) == "ok"
+        assert not server.gone.is_set()
+        body.itself = body  # type: ignore[attr-defined]  # a circle, as tools and policies make them
+        del body
+        gc.collect()  # a socket that is still open then would warn, which fails the test
+        assert server.gone.wait(LONG)
+
+
+def test_a_connection_is_closed_at_the_end_of_its_event_loop_and_opens_in_the_next() -> None:
+    with recorded() as server:
+        body = HttpBody(base_url=server.url, path="/x")
+        for _ in range(2):
+            asyncio.run(body.perform(body.render({}), ToolContext()))  # type: ignore[arg-type]  # a coroutine it is
+            assert server.gone.wait(LONG)
+            server.gone.clear()
+        assert server.connections == 2

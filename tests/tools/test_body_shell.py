@@ -17,6 +17,7 @@ from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools.bodies.base import Body, Rendered
 from gemmagraph.tools.bodies.shell import MAX_ARGV, MAX_STDIN, ShellBody
 from gemmagraph.tools.context import ToolContext
+from gemmagraph.tools.declaring import shell_tool
 from gemmagraph.tools.errors import BodyError, ToolDefinitionError, ToolError
 from gemmagraph.tools.guards import sandbox
 from gemmagraph.tools.guards.processes import ProcessLimits
@@ -440,3 +441,32 @@ def test_all_faults_are_told_at_once() -> None:
         ("env", "A"),
         ("ok_exit_codes",),
     ]
+
+
+def test_what_was_cut_while_it_was_read_was_longer_than_what_is_left() -> None:
+    tool = shell_tool("many", "Writes much.", {"type": "object"}, argv=["seq", "1000000"], max_chars=500)
+    said = str(asyncio.run(tool.run({})).content)
+    assert "The whole has more than 1,0" in said
+
+
+def test_an_unknown_keyword_is_named_with_the_near_one() -> None:
+    with pytest.raises(ToolDefinitionError, match=r"shell_tool has no keyword 'agrv'\. Did you mean 'argv'\?"):
+        shell_tool("a", "A.", {"type": "object"}, agrv=["ls"])  # type: ignore[call-arg]  # that is what is tried
+
+
+def test_a_reserved_name_is_refused_without_a_name_of_our_own() -> None:
+    with pytest.raises(ToolDefinitionError) as refused:
+        shell_tool("none", "A.", {"type": "object"}, argv=["ls"])
+    assert "_Call" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("around", "said"),
+    [
+        ({"errors": {"zz": "x"}}, r"errors\.zz: no failure is called so"),
+        ({"examples": [{"args": {"strange": 1}}]}, r"examples\[0\]\.args\.strange: there is no parameter"),
+    ],
+)
+def test_what_a_file_may_not_say_python_may_not_either(around: Any, said: str) -> None:
+    with pytest.raises(ToolDefinitionError, match=said):
+        shell_tool("a", "A.", {"type": "object", "properties": {}}, argv=["ls"], **around)

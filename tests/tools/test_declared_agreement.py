@@ -21,6 +21,7 @@ from gemmagraph.tools.declared.source import read_source
 DATA = Path(__file__).parent.parent / "data" / "declared"
 FORMS = {"assistant": ASSISTANT, "tools": TOOLS}
 SCHEMAS = {"assistant": Draft202012Validator(assistant_schema()), "tools": Draft202012Validator(tools_schema())}
+WAYS = ("replace", "remove", "add", "rename", "borrow")
 VALID = 200
 FAULTY = 200
 
@@ -96,11 +97,20 @@ class Maker:
             max_bytes=self.size,
         )
 
+    def database(self) -> dict[str, Any]:
+        return self.some(
+            read_only=self.flag,
+            max_rows=self.number,
+            max_bytes=self.size,
+            timeout=self.duration,
+            connections=self.number,
+        )
+
     def result(self) -> dict[str, Any]:
+        written = {"template": lambda: "{{ result.x }}"} if self.flag() else {}
         return self.some(
             select=lambda: "items[0]",
-            template=lambda: "{{ result.x }}",
-            format=lambda: self.one("table", "json", "text"),
+            **(written or {"format": lambda: self.one("table", "json", "text")}),
             keep=lambda: self.one("head", "tail"),
             max_chars=self.size,
             on_overflow=lambda: self.one("truncate", "spill", "error"),
@@ -145,7 +155,8 @@ class Maker:
         return {**where, **body, **more}
 
     def shell(self) -> Any:
-        argv = ["ls", "-l", 5, "{{ args.a }}"]
+        flag = {"if": "{{ args.b }}", "then": self.one("-a", 5)}
+        argv = ["ls", "-l", 5, *self.one([], [flag]), "{{ args.a }}"]
         more = self.some(
             stdin=lambda: "",
             env=lambda: {"PORT": 80, "A": "b"},
@@ -157,6 +168,7 @@ class Maker:
 
     def tool(self, number: int) -> dict[str, Any]:
         parameters = {"required": ["a"], "properties": {"a": {"type": "string"}, "b": True}}
+        parameters |= self.some(type=lambda: "object", additionalProperties=self.flag)
         bodies: dict[str, Any] = {
             "python": "./ops.py:f",
             "http": self.http(),
@@ -164,8 +176,11 @@ class Maker:
             "sql": {"connection": "d", "statement": "SELECT :a"},
         }
         body = self.one(*bodies)
+        example = {"user": "hi", "args": {"a": "x"}, **self.some(live=self.flag)}
         more = self.some(
-            bind=lambda: {"who": "{{ context.user }}"}, examples=lambda: [{"user": "hi", "args": {"a": "x"}}]
+            bind=lambda: {"who": "{{ context.user }}", "where": "{{ settings.v }}"},
+            examples=lambda: [example],
+            needs=lambda: self.one([], ["program:git", "env:TOKEN"], ["package:pandas"]),
         )
         named = {"name": f"tool_{number}", "description": "Does it."}
         return {**named, body: bodies[body], "parameters": parameters, **more, **self.around()}
@@ -193,9 +208,10 @@ class Maker:
         return {
             **self.some(version=lambda: 1, include=list),
             "secrets": {"s": {"env": "S"}, "f": {"file": "/run/f"}},
+            "settings": {"v": {"default": self.one("eu", 5), **self.some(env=lambda: "V")}, "w": {"env": "W"}},
             "connections": {
                 "c": {"http": {"base_url": "https://c.example/v1", **self.reach()}},
-                "d": {"sql": {"dsn": "{{ secrets.s }}", **self.some(max_rows=self.number, timeout=self.duration)}},
+                "d": {"sql": {"dsn": "{{ secrets.s }}", **self.database()}},
             },
             **self.some(defaults=lambda: self.some(timeout=self.duration, retries=self.number, result=self.result)),
             "tools": [self.tool(number) for number in range(self.number())],
@@ -219,13 +235,25 @@ class Maker:
             context=self.size,
             thinking=self.flag,
             fallback=lambda: ["builtin"],
+            max_tokens=self.size,
+            notation=lambda: "json",
+            top_p=lambda: 0.9,
+            top_k=self.number,
+            min_p=lambda: 0.1,
+            seed=self.number,
+            repeat_penalty=self.number,
+            presence_penalty=self.number,
+            frequency_penalty=self.number,
         )
         limits = self.some(
             steps=self.number,
+            calls=self.number,
+            tools=self.number,
+            parallel=self.number,
             wall_time=self.duration,
             tokens=self.size,
             same_call=lambda: {"warn_at": 2, "stop_at": 4},
-            per_user=lambda: self.some(runs=lambda: "30/min", tokens=lambda: "200k/day"),
+            per_user=lambda: self.some(runs=lambda: "30/min", calls=lambda: "9/h", tokens=lambda: "200k/day"),
         )
         return (
             self.tools_file()
@@ -265,13 +293,15 @@ def containers(value: Any) -> list[Any]:
     return ([value] if inside else []) + [found for child in inside for found in containers(child)]
 
 
+def keys(value: Any) -> set[str]:
+    return {key for found in containers(value) if isinstance(found, dict) for key in found}
+
+
 def break_one(value: Any, chance: random.Random) -> str:
     """Changes one thing, for the worse or not."""
     place = chance.choice(containers(value))
     key = chance.choice(list(place) if isinstance(place, dict) else range(len(place)))
-    ways = ["replace", "replace", "remove"]
-    if isinstance(place, dict):
-        ways += ["add", "rename", "borrow"]
+    ways = ["replace", *WAYS] if isinstance(place, dict) else ["replace", "replace", "remove"]
     way = chance.choice(ways)
     if way == "replace":
         place[key] = copy.deepcopy(chance.choice(ODD))
@@ -296,17 +326,23 @@ def test_valid_files_are_taken_by_both_and_load(tmp_path: Path) -> None:
         assert load_document(file).values["tools"]
 
 
+def test_valid_files_have_every_key_of_the_format() -> None:
+    schema = assistant_schema()
+    known = {key for form in (schema, *schema["$defs"].values()) for key in form["properties"]}
+    assert known <= set().union(*(keys(value) for value, _ in valid_files(VALID, seed=1)))
+
+
 @pytest.mark.parametrize("part", range(4))
 def test_files_with_one_thing_broken_are_refused_by_both_or_by_neither(part: int) -> None:
     chance = random.Random(part)
     starts = [*examples(), *valid_files(6, seed=part + 10)]
     refused: dict[str, int] = {}
-    while sum(refused.values()) < FAULTY / 4:
+    while sum(refused.values()) < FAULTY / 4 or len(refused) < len(WAYS):
         value, kind = copy.deepcopy(chance.choice(starts))
         way = break_one(value, chance)
         if not agree(value, kind):
             refused[way] = refused.get(way, 0) + 1
-    assert set(refused) == {"replace", "remove", "add", "rename", "borrow"}
+    assert set(refused) == set(WAYS)
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)

@@ -43,6 +43,36 @@ FAULTS: dict[str, tuple[str, str]] = {
         "tools: [{name: a, description: a, http: {url: 'https://x.example', headers: {X: «'{{secrets.t}}'}}}]",
         "http.headers.X: there is no secret 't'. The file has no secrets.",
     ),
+    "setting": (
+        "settings: {region: {env: REGION}}\nstore: «'sqlite:///{{ settings.regoin }}.db'",
+        "store: there is no setting 'regoin'; did you mean 'region'?",
+    ),
+    "setting in a tool": (
+        "tools: [{name: a, description: a, shell: [x, «'{{ settings.t }}']}]",
+        "shell.argv[1]: there is no setting 't'. The file has no settings.",
+    ),
+    "argument": (
+        "tools: [{name: a, description: a, shell: [x, «'{{ args.wo }}'], parameters: {properties: {who: {}}}}]",
+        "shell.argv[1]: there is no parameter 'wo'; did you mean 'who'?",
+    ),
+    "argument in the text of a failure": (
+        "tools: [{name: a, description: a, shell: [x], errors: {other: «'No {{ args.who }}.'}}]",
+        "errors.other: there is no parameter 'who'. The tool has no parameters.",
+    ),
+    "argument that is bound": (
+        "tools: [{name: a, description: a, http: {url: 'https://x.example', query: {w: «'{{ bind.wo }}'}}, bind: "
+        "{who: x}}]",
+        "http.query.w: there is no bound value 'wo'; did you mean 'who'?",
+    ),
+    "flag": (
+        "tools: [{name: a, description: a, shell: [x, {if: «'{{ args.n }}', then: -n}], parameters: {properties: "
+        "{n: {type: integer}}}}]",
+        "shell.argv[1].if: 'n' is declared as 'integer', which is never true or false. Write type: boolean.",
+    ),
+    "keyword": (
+        "tools: [{name: a, description: a, shell: [x], parameters: {properties: {a: {maxLenght: «3}}}}]",
+        "parameters.properties.a.maxLenght: no word of JSON Schema; did you mean 'maxLength'?",
+    ),
     "placeholder": ("store: «'{{ args.x }}'", "store: {{ args.x }} names 'args'. What can be named here: secrets."),
     "placeholder that is open": ("bots: {slack: {token: «'{{ secrets.x'}}", "is not closed"),
     "placeholder in bind": (
@@ -73,6 +103,11 @@ FAULTS: dict[str, tuple[str, str]] = {
         "annotations: a tool cannot be both",
     ),
     "cache": ("tools: [{name: a, description: a, shell: [x], cache: «1h}]", "cache: only a read-only tool"),
+    "cache of what may destroy": (
+        "tools: [{name: a, description: a, http: {url: 'https://x.example'}, annotations: {destructiveHint: true}, "
+        "cache: «1h}]",
+        "cache: only a read-only tool",
+    ),
     "retries": (
         "tools: [{name: a, description: a, http: {url: 'https://x.example', method: POST}, retries: «2}]",
         "retries: only a read-only or idempotent tool",

@@ -114,8 +114,10 @@ def test_a_hostile_file_is_refused_soon_and_with_a_line(name: str, tmp_path: Pat
     text = HOSTILE[name]
     file = tmp_path / "assistant.yaml"
     file.write_bytes(text.encode() if isinstance(text, str) else text)
-    load = [refused(file) for _ in range(3)]
-    seconds, error = min(load, key=lambda one: one[0])
+    for _ in range(3):
+        seconds, error = refused(file)
+        if seconds < CEILING:
+            break
     assert seconds < CEILING
     assert error.problems[0].place.line >= 1
     assert error.problems[0].place.file == str(file)

@@ -253,12 +253,12 @@ def test_the_kind_of_a_file_follows_from_its_keys_unless_said(write: Write) -> N
 def test_defaults_are_those_of_the_own_file_first(write: Write) -> None:
     document: Document = load_document(
         write(
-            "defaults: {timeout: 5, retries: 2, result: {max_chars: 100, keep: tail}}\ninclude: [a.yaml]\n"
+            "defaults: {timeout: 5, retries: 2, result: {max_chars: 900, keep: tail}}\ninclude: [a.yaml]\n"
             "tools: [{name: own, python: 'm:a'}]\n",
             a="defaults: {timeout: 9s, result: {max_chars: 7k}}\ntools: [{name: a, python: 'm:a'}]\n",
         )
     )
-    own = {"timeout": 5, "retries": 2, "result": {"max_chars": 100, "keep": "tail"}}
+    own = {"timeout": 5, "retries": 2, "result": {"max_chars": 900, "keep": "tail"}}
     assert document.defaults(("tools", 0)) == own
     assert document.defaults(("tools", 1)) == {
         "timeout": 9,

@@ -108,7 +108,7 @@ def test_a_file_hides_no_module_of_the_same_name(folder: Path) -> None:
         (
             "bad.py",
             "import os\nimport no_such_thing\n",
-            "bad.py, line 2: No module named 'no_such_thing'. Install it",
+            "bad.py, line 2: needs the package 'no_such_thing'. Install it where gemmagraph is installed.",
         ),
         ("bad.py", "from os import no_such\n", "bad.py, line 1: cannot import name 'no_such' from 'os'"),
         ("bad.py", "x = 1\n\n1 / 0\n", "bad.py, line 3: ZeroDivisionError: division by zero."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sqlite3
@@ -19,7 +20,8 @@ import pytest
 from gemmagraph.tools.errors import BodyError, ToolDefinitionError, ToolError
 from gemmagraph.tools.guards.databases import SqlConnection
 from gemmagraph.tools.guards.databases_rows import Rows, as_json
-from gemmagraph.tools.secrets import Secret, SecretMissing, Secrets
+from gemmagraph.tools.runtime import run_sync
+from gemmagraph.tools.secrets import Secret, SecretMissing, Secrets, remember
 
 sys.path.append(str(Path(__file__).parent.parent))
 pytest_plugins = ("postgres",)
@@ -143,6 +145,19 @@ def test_statements_run_at_once_and_from_several_loops(dsn: str) -> None:
 def test_a_closed_connection_opens_again(dsn: str) -> None:
     connection = SqlConnection(dsn)
     assert asked(connection, "SELECT 1 AS a") == asked(connection, "SELECT 1 AS a") == [[{"a": 1}]]
+
+
+def test_a_connection_that_nobody_holds_is_closed(dsn: str) -> None:
+    from sqlalchemy import event
+
+    connection = SqlConnection(dsn)
+    assert run_sync(connection.query("SELECT 1 AS a")) == [{"a": 1}]
+    assert connection._opened is not None
+    closed: list[object] = []
+    event.listen(connection._opened[1], "close", lambda raw, _: closed.append(raw))
+    del connection
+    gc.collect()
+    assert len(closed) == 1
 
 
 ENDLESS = {
@@ -418,6 +433,18 @@ def test_the_file_of_an_address_may_come_from_a_secret(tmp_path: Path, monkeypat
     )
     assert connection.unavailable() is None
     assert asked(connection, "SELECT n FROM t") == [[{"n": 7}]]
+
+
+def test_the_logs_of_the_libraries_hold_no_secret(dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+    for library in ("sqlalchemy", "psycopg"):
+        caplog.set_level(1, library)
+    remember("token", "a-t0ken-that-is-a-value")
+    connection = SqlConnection(dsn, read_only=False)
+    (rows,) = asked(connection, "SELECT :token AS said", token="a-t0ken-that-is-a-value")
+    assert rows == [{"said": "a-t0ken-that-is-a-value"}]
+    assert "sqlalchemy.engine.Engine" in {record.name for record in caplog.records}
+    assert "[secret token]" in caplog.text
+    assert "a-t0ken" not in caplog.text
 
 
 def test_a_password_in_a_secret_may_hold_any_character(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,14 +91,18 @@ class Shop:
 
     def state(self, connection: Any = None) -> dict[str, Any]:
         """As the administrator sees it, once no session of the reader's is ending any more."""
-        for _ in range(500):
-            if not self.watch.execute("SELECT 1 FROM pg_stat_activity WHERE usename = 'reader'").fetchall():
-                break
-            self.watch.execute("SELECT pg_sleep(0.01)")
+        self.until_gone("usename = 'reader'")
         seen: dict[str, Any] = {name: _seen(connection or self.watch, text) for name, text in STATE.items()}
         seen["files"] = sorted(path.name for path in self.folder.iterdir())
         seen["visits"] = len(self.visits)
         return seen
+
+    def until_gone(self, sessions: str) -> None:
+        """Waits for the end of sessions: the server takes its time for it."""
+        for _ in range(500):
+            if not self.watch.execute(f"SELECT 1 FROM pg_stat_activity WHERE {sessions}").fetchall():
+                break
+            self.watch.execute("SELECT pg_sleep(0.01)")
 
     def restore(self) -> None:
         """Takes back what the administrator did."""
@@ -160,6 +164,7 @@ def victim(shop: Shop) -> Iterator[int]:
         yield connection.info.backend_pid
         with suppress(psycopg.Error):
             connection.close()
+    shop.until_gone("application_name = 'victim'")
 
 
 HARM = {

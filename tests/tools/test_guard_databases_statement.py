@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gemmagraph.tools.guards.databases_statement import read_statement
@@ -91,6 +91,7 @@ def test_nothing_is_lost_whatever_is_written(pieces: list[str]) -> None:
 
 
 @settings(deadline=None)
+@example(["'", "'", ";", ";"])
 @given(st.lists(st.sampled_from([*PIECES, "[", "]", "`"]).filter(lambda piece: piece not in ("$$", "E'", "[", "`"))))
 def test_sqlite_finds_the_same_binds(pieces: list[str]) -> None:
     """It is asked which it misses; what is no statement it does not say."""
@@ -103,6 +104,8 @@ def test_sqlite_finds_the_same_binds(pieces: list[str]) -> None:
             connection.execute(read.source, {})
         except sqlite3.ProgrammingError as missing:
             told = str(missing)
+            if told.startswith("You can only execute one statement"):  # an empty one behind it counts, too
+                return
         except sqlite3.Error:
             return
     # It names the first that it misses.

@@ -359,3 +359,25 @@ def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatc
 
         assert run(asked) == "direct"
     assert (proxy.connections, here.connections) == (0, 1)
+
+
+def test_an_answer_has_the_url_that_gave_it_and_the_others_in_its_history() -> None:
+    steps = {
+        "/a": lambda: redirected("/b?x=1", headers={"X-Step": "1"}),
+        "/b?x=1": lambda: redirected("c", "307 Temporary Redirect"),
+        "/c": lambda: answered("there"),
+    }
+    with recorded(lambda seen: steps[seen.target]()) as here:
+
+        async def ask() -> tuple[httpx.Response, httpx.Response]:
+            async with guarded_client(base_url=here.url, redirects=2) as client:
+                async with client.stream("GET", "/a") as streamed:
+                    await streamed.aread()
+                return await client.get("/a"), streamed
+
+        for answer in run(ask):
+            assert (answer.text, str(answer.url), answer.request.url) == ("there", f"{here.url}/c", answer.url)
+            found = [(each.status_code, str(each.url), each.headers["Location"]) for each in answer.history]
+            assert found == [(302, f"{here.url}/a", "/b?x=1"), (307, f"{here.url}/b?x=1", "c")]
+            assert answer.history[0].headers["X-Step"] == "1"
+            assert answer.raise_for_status() is answer

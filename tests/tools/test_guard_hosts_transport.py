@@ -11,15 +11,17 @@ import subprocess
 import threading
 import tracemalloc
 import zlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import httpcore
 import httpx
 import pytest
 from recorded import LONG, Answers, Recorded, Rerouted, Resolved, Seen, answered, recorded, redirected
 
 from gemmagraph.tools.errors import ToolError
+from gemmagraph.tools.guards.answers import bounded
 from gemmagraph.tools.guards.transport import GuardedTransport, guarded_client, trusted
 
 T = TypeVar("T")
@@ -67,6 +69,24 @@ def test_a_packed_answer_is_unpacked(coding: str, piece: int) -> None:
     data = packed(TEXT, coding)
     pieces = [data[at : at + piece] for at in range(0, len(data), piece)]
     assert got(lambda seen: unsized(*pieces, coding="deflate" if coding == "raw" else coding)) == TEXT
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "raw"])
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_a_packed_answer_may_arrive_byte_by_byte(coding: str, first: int) -> None:
+    data = packed(TEXT, coding)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield data[:first]
+        for at in range(first, len(data)):
+            yield data[at : at + 1]
+
+    async def read() -> bytes:
+        headers = [(b"Content-Encoding", b"deflate" if coding == "raw" else coding.encode())]
+        answer = httpcore.Response(200, headers=headers, content=pieces())
+        return await bounded(answer, httpx.Request("GET", "http://h/"), limit=10_000, deadline=None).aread()
+
+    assert run(read) == TEXT
 
 
 def test_only_what_can_be_unpacked_is_asked_for() -> None:

@@ -15,6 +15,7 @@ from typing import Literal
 import pytest
 
 from gemmagraph.tools.errors import ToolDefinitionError, ToolError
+from gemmagraph.tools.guards import paths
 from gemmagraph.tools.guards.paths import Entry, Root
 
 pytestmark = pytest.mark.skipif(os.open not in os.supports_dir_fd, reason="no Root can be made here")
@@ -346,6 +347,17 @@ def test_all_files_are_found_but_no_links(root: Root) -> None:
     assert [*root.files()] == ["a.txt", "sub/b.txt"]
     kinds = {entry.name: entry.kind for entry in root.list()}
     assert (kinds["a.txt"], kinds["sub"], kinds["to_folder"]) == ("file", "folder", "link")
+
+
+def test_hidden_files_take_nobodys_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "MAX_ENTRIES", 3)
+    (tmp_path / ".git").mkdir()
+    for name in (".git/1", ".git/2", ".git/3", ".env", "a", "b"):
+        (tmp_path / name).write_text("")
+    root = Root(tmp_path)
+    assert [*root.files()] == ["a", "b"]
+    assert [*root.files(hidden=True)] == [".env", "a", "b"]
+    assert [*root.files(".git")] == [".git/1", ".git/2", ".git/3"]
 
 
 def test_replacing_a_file_keeps_its_permissions_and_leaves_no_draft(root: Root, place: Path) -> None:

@@ -22,6 +22,7 @@ import pytest
 from gemmagraph.tools.errors import ToolError
 from gemmagraph.tools.guards import processes
 from gemmagraph.tools.guards.processes import Finished, ProcessLimits, find_program, run_process
+from gemmagraph.tools.secrets import remember
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -210,6 +211,24 @@ def test_a_gigabyte_of_output_is_never_stored() -> None:
 def test_what_is_kept_of_a_long_output(keep: Any, kept: str, how: str) -> None:
     finished = run(run_process([SH, "-c", how], limits=ProcessLimits(output=4, keep=keep)))
     assert (finished.stdout, finished.cut) == (kept, 6)
+
+
+@pytest.mark.parametrize(
+    ("keep", "starts"), [("head", range(355, 405)), ("tail", range(50)), ("ends", range(155, 250))]
+)
+def test_no_half_of_a_secret_stays_where_the_output_is_cut(keep: Any, starts: range) -> None:
+    secret = "c0mmand-0utput-0f-forty-characters-12345"
+    remember("said", secret)
+
+    async def all_offsets() -> list[str]:
+        limits = ProcessLimits(output=400, keep=keep)
+        texts = (f"{'a' * start}{secret}{'b' * (405 - start)}" for start in starts)
+        runs = [run_process([SH, "-c", f"printf %s {text}"], limits=limits) for text in texts]
+        return [finished.stdout for finished in await asyncio.gather(*runs)]
+
+    for said in asyncio.run(all_offsets()):
+        assert len(said) >= 350
+        assert not any(secret[start : start + 8] in said for start in range(len(secret) - 7))
 
 
 def test_a_short_output_is_kept_whole_where_halves_meet_in_a_character() -> None:

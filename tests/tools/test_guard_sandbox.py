@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -267,11 +266,11 @@ def test_it_costs_at_most_forty_milliseconds() -> None:
         await run_process(["/bin/true"], sandbox=sandbox)
         return time.perf_counter() - begun
 
-    async def both() -> list[float]:
-        await spent(Sandbox())
-        return [-await spent(None) + await spent(Sandbox()) for _ in range(15)]
+    async def least(sandbox: Sandbox | None) -> float:
+        """What others on the machine take of the time is in none of them all."""
+        return min([await spent(sandbox) for _ in range(16)])
 
-    assert statistics.median(asyncio.run(both())) < 0.040
+    assert asyncio.run(least(Sandbox())) - asyncio.run(least(None)) < 0.040
 
 
 @pytest.fixture

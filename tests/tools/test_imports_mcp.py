@@ -20,10 +20,11 @@ from gemmagraph import Agent, Gemma
 from gemmagraph.backends.scripted import ScriptedBackend
 from gemmagraph.prompts.errors import InvalidArguments
 from gemmagraph.tools.errors import BodyError, ToolDefinitionError
-from gemmagraph.tools.imports.mcp import McpBody, McpImport, McpServer, mcp_import, mcp_tools, pin_of
+from gemmagraph.tools.imports.foreign import Import, Surroundings
+from gemmagraph.tools.imports.mcp import McpBody, McpServer, mcp_import, mcp_tools, pin_of
 from gemmagraph.tools.results import Outcome
 from gemmagraph.tools.runtime import run_sync
-from gemmagraph.tools.secrets import Secret, Secrets
+from gemmagraph.tools.secrets import Secret, Secrets, remember
 from gemmagraph.tools.tool import Tool
 
 sys.path.append(str(Path(__file__).parent.parent))
@@ -297,12 +298,14 @@ def test_the_environment_holds_only_what_is_said(program: McpServer, monkeypatch
 
 
 def test_secrets_go_into_environment_and_headers_and_are_not_shown(
-    tmp_path: Path, http: Served, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, http: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(1)
     monkeypatch.setenv("MCP_TEST_KEY", "very-secret-value")
     secrets = Secrets({"key": Secret("key", "MCP_TEST_KEY")})
     by_env = on_this_machine(tmp_path / "log", env={"TOKEN": "{{ secrets.key }}"}, secrets=secrets)
-    by_header = McpServer(url=http.url, headers={"X-Token": "Bearer {{ secrets.key }}"}, secrets=secrets)
+    address = f"{http.url}?key={{{{ secrets.key }}}}"
+    by_header = McpServer(url=address, headers={"X-Token": "Bearer {{ secrets.key }}"}, secrets=secrets)
     assert "TOKEN" in str(call(tools_of(by_env)["environment"]).content)
     header = tools_of(by_header)["header"]
     assert call(header, name="x-token").content == "Bearer [secret key]"  # it was sent, and is masked on its way back
@@ -311,6 +314,9 @@ def test_secrets_go_into_environment_and_headers_and_are_not_shown(
         assert "[secret key]" in facts
         assert "very-secret" not in facts
         run_sync(server.close())
+    assert {"mcp.client.streamable_http", "httpx2"} <= {record.name for record in caplog.records}
+    assert f"{http.url}?key=[secret key]" in caplog.text
+    assert "very-secret" not in caplog.text
 
 
 # Its end, and a new beginning.
@@ -338,6 +344,7 @@ def test_a_call_whose_server_dies_is_of_unknown_outcome_and_made_once(program: M
     assert (tmp_path / "log").read_text().splitlines() == ["die", "add 1 1"]
 
 
+@pytest.mark.long
 def test_a_server_killed_in_the_middle_of_a_call_is_started_again(program: McpServer, tmp_path: Path) -> None:
     found = tools_of(program)
     pid = int(str(call(found["pid"]).content))
@@ -390,7 +397,7 @@ def test_a_call_over_http_that_breaks_off_is_of_unknown_outcome(tmp_path: Path) 
         run_sync(server.close())
 
 
-@pytest.mark.parametrize("by", ["timeout", "cancel"])
+@pytest.mark.parametrize("by", ["timeout", pytest.param("cancel", marks=pytest.mark.long)])
 @pytest.mark.parametrize("transport", ["stdio", "http"])
 def test_a_cancelled_call_is_cancelled_at_the_server(
     transport: str, by: str, tmp_path: Path, request: pytest.FixtureRequest
@@ -428,7 +435,13 @@ def test_a_server_that_nobody_holds_any_more_is_ended(tmp_path: Path) -> None:
     until(lambda: not alive(pid), "it still runs")
 
 
-@pytest.mark.parametrize("end", ["", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"], ids=["exit", "kill"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", id="kill"),
+        pytest.param("", id="exit", marks=pytest.mark.long),
+    ],
+)
 def test_a_program_that_ends_leaves_no_server_and_says_nothing(tmp_path: Path, end: str) -> None:
     arguments = [mcp_server.__file__, str(tmp_path / "log")]
     script = f"""
@@ -478,7 +491,7 @@ def test_changed_tools_are_seen_by_who_asks_later(program: McpServer) -> None:
     assert found["add"].description == "Adds two numbers."  # a running agent's tools stay as they are
 
 
-@pytest.mark.parametrize("transport", ["stdio", "http"])
+@pytest.mark.parametrize("transport", ["stdio", pytest.param("http", marks=pytest.mark.long)])
 def test_a_tool_that_changed_since_it_was_pinned_is_not_called(transport: str, tmp_path: Path) -> None:
     with mcp_server.served(tmp_path / "log") as served:
 
@@ -530,8 +543,8 @@ def test_a_pin_is_of_what_is_included_whatever_its_order(http: Served) -> None:
 # A file's import, an agent, and Python.
 
 
-def imported(said: Mapping[str, Any], folder: Path) -> McpImport:
-    return mcp_import(said, folder=folder, secrets=Secrets(), place="assistant.yaml:7")
+def imported(said: Mapping[str, Any], folder: Path) -> Import:
+    return mcp_import(said, Surroundings(folder, Secrets(), "assistant.yaml:7"))
 
 
 def test_a_file_declares_a_server_in_the_usual_words(tmp_path: Path) -> None:
@@ -541,7 +554,7 @@ def test_a_file_declares_a_server_in_the_usual_words(tmp_path: Path) -> None:
     (add,) = run_sync(one.open())
     assert add.place == "assistant.yaml:7"
     assert one.left_out == {}
-    run_sync(one.server.close())
+    run_sync(add.close())
 
 
 def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
@@ -551,7 +564,7 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     one = imported({"mcp": {"command": "./serve", "cwd": "."}, "include": ["add"]}, tmp_path)
     (add,) = run_sync(one.open())
     call(add, a=1, b=2)
-    run_sync(one.server.close())
+    run_sync(add.close())
     assert (tmp_path / "log").read_text() == "add 1 2\n"
 
 
@@ -580,3 +593,23 @@ def test_nothing_of_the_library_is_loaded_before_a_server_is_used() -> None:
     command = [sys.executable, "-c", textwrap.dedent(script)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert ran.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("stream", ["1", "2"], ids=["among the messages", "as complaints"])
+def test_no_half_of_a_secret_stays_in_what_a_server_complained_of(stream: str) -> None:
+    secret = "a-s3rver-s4ys-all-of-forty-characters-xy"
+    remember("said", secret)
+
+    async def complaint(start: int) -> str:
+        text = f"{'a' * (3_990 - start)} {secret}{'b' * (start + 560)}"
+        argv = ["-c", f"printf '%s\\n' '{text}' >&{stream}; exit 3"]
+        with pytest.raises(ToolDefinitionError, match="It said: ") as lost:
+            await McpServer(command="/bin/sh", args=argv).tools()
+        return str(lost.value)
+
+    async def complaints() -> list[str]:
+        return await asyncio.gather(*(complaint(start) for start in range(0, 60, 7)))
+
+    for told in asyncio.run(complaints()):
+        assert "bbbb" in told
+        assert not any(secret[start : start + 8] in told for start in range(len(secret) - 7))

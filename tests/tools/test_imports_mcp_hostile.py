@@ -336,6 +336,39 @@ def test_an_answer_that_never_comes_ends_with_the_tools_time(tmp_path: Path, ans
         assert time.monotonic() - began < WAIT / 2
 
 
+def test_a_server_that_hangs_in_a_call_is_started_anew_for_the_next(tmp_path: Path) -> None:
+    behaviour = f"""
+        def called(asked):
+            if not os.path.exists({str(tmp_path / "hung")!r}):
+                open({str(tmp_path / "hung")!r}, "w").close()
+                time.sleep(60)
+            say(id=asked["id"], result={{"content": [{{"type": "text", "text": "fine"}}]}})
+    """
+    with raw(tmp_path, behaviour, overrides={"t": {"timeout": 3.0}}) as server:
+        tool = only(server)
+        (hung,) = running(str(tmp_path / "raw_server.py"))
+        assert call(tool).status == "timeout"
+        assert call(tool).content == "fine"
+        until(lambda: hung not in running(str(tmp_path / "raw_server.py")), "it still hangs")
+
+
+def test_a_server_that_answers_others_outlives_a_call_that_hangs(tmp_path: Path) -> None:
+    behaviour = """
+        TOOL["inputSchema"]["properties"]["hangs"] = {"type": "boolean"}
+        def called(asked):
+            if not asked["params"]["arguments"].get("hangs"):
+                say(id=asked["id"], result={"content": [{"type": "text", "text": str(os.getpid())}]})
+        def other(asked):
+            if asked.get("method") == "ping":
+                say(id=asked["id"], result={})
+    """
+    with raw(tmp_path, behaviour, overrides={"t": {"timeout": 1.0}}) as server:
+        tool = only(server)
+        first = call(tool).content
+        assert call(tool, hangs=True).status == "timeout"
+        assert call(tool).content == first
+
+
 def test_others_are_served_while_one_floods(tmp_path: Path) -> None:
     flood = """
         def other(asked):

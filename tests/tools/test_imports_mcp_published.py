@@ -58,7 +58,7 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def clock() -> Iterator[McpServer]:
     server = McpServer(command=sys.executable, args=["-m", "mcp_server_time", "--local-timezone", "UTC"])
     yield server

@@ -17,6 +17,7 @@ from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools.declared.loading import load_document
 from gemmagraph.tools.declared.making import Maker
 from gemmagraph.tools.errors import BodyError, ToolDefinitionError, ToolError
+from gemmagraph.tools.imports.foreign import Surroundings
 from gemmagraph.tools.imports.importing import imports_of
 from gemmagraph.tools.imports.openapi import openapi_import, openapi_pin, openapi_tools
 from gemmagraph.tools.secrets import Secret, Secrets
@@ -277,7 +278,7 @@ def test_a_file_of_tools_imports_a_file_beside_it(
         "base_url": shop.url,
         "pin": openapi_pin(tmp_path / f"shop.{form}"),
     }
-    made = openapi_import(said, folder=tmp_path, secrets=Secrets(), place="tools.yaml:3")
+    made = openapi_import(said, Surroundings(tmp_path, Secrets(), "tools.yaml:3"))
     assert (made.name, made.kind, made.place) == (f"./shop.{form}", "openapi", "tools.yaml:3")
     (tool,) = asyncio.run(made.open())
     assert (tool.name, tool.place) == ("item", "tools.yaml:3")
@@ -346,7 +347,7 @@ def test_the_import_of_the_format_is_what_it_says(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("more", "key"),
     [
-        ({"openapi": "https://api.example.com/openapi.json"}, ("pin",)),
+        ({"openapi": "https://api.example.com/openapi.json"}, ("openapi",)),
         ({"auth": {"bearer": "{{ secrets.none }}"}}, ("auth", "bearer")),
         ({"auth": {"header": {"name": "Host", "value": "x"}}}, ("auth", "header", "name")),
         ({"base_url": "ftp://x"}, ("base_url",)),
@@ -358,7 +359,7 @@ def test_faults_of_an_import_are_found_before_it_is_opened(
 ) -> None:
     said = {"openapi": "none.yaml", "include": [{"tag": "x"}], **more}
     with pytest.raises(ToolDefinitionError) as info:
-        openapi_import(said, folder=tmp_path, secrets=Secrets(), place="tools.yaml:3")
+        openapi_import(said, Surroundings(tmp_path, Secrets(), "tools.yaml:3"))
     assert [fault.key for fault in info.value.faults] == [key]
 
 
@@ -374,3 +375,69 @@ def test_a_document_comes_from_a_url_if_it_is_pinned(shop: Service) -> None:
         (tool,) = openapi_tools(url, include=[{"operationId": "get_item"}], pin=pin, base_url=f"{server.url}/v2")
         done(tool, item_id=3)
     assert server.targets == ["/openapi.json"] * 3 + ["/v2/items/3?detailed=false"]
+
+
+ODD = """
+openapi: 3.1.0
+info: {title: Odd, version: "1"}
+servers: [{url: "https://odd.example"}]
+paths:
+  /fine:
+    get: {operationId: fine, tags: [t], responses: {}}
+    post:
+      operationId: hosted
+      tags: [t]
+      parameters: [{name: Host, in: header, schema: {type: string}}]
+      responses: {}
+    put:
+      operationId: outside
+      tags: [t]
+      parameters: [{$ref: "https://elsewhere.example/p.yaml"}]
+      responses: {}
+    delete:
+      operationId: circle
+      tags: [t]
+      parameters: [{$ref: "#/components/parameters/p"}]
+      responses: {}
+  /a path:
+    get: {operationId: spaced, tags: [t], responses: {}}
+  /nowhere:
+    $ref: "#/components/pathItems/none"
+components:
+  parameters:
+    p: {$ref: "#/components/parameters/p"}
+"""
+
+
+def test_odd_operations_are_left_out_of_those_that_a_tag_chooses(tmp_path: Path) -> None:
+    (tmp_path / "odd.yaml").write_text(ODD, "utf-8")
+    made = openapi_import(
+        {"openapi": "odd.yaml", "include": [{"tag": "t"}]}, Surroundings(tmp_path, Secrets(), "a:1")
+    )
+    assert [tool.name for tool in asyncio.run(made.open())] == ["fine"]
+    assert [(name, why.split(".")[0]) for name, why in made.left_out.items()] == [
+        ("/nowhere", "The reference '#/components/pathItems/none' leads nowhere"),
+        ("hosted", "Host is set by the connection itself"),
+        ("outside", "The reference 'https://elsewhere"),
+        ("circle", "The reference '#/components/parameters/p' leads in a circle"),
+        ("spaced", "'/a path' cannot stand in an URL"),
+    ]
+
+
+@pytest.mark.parametrize("entry", [{"operationId": "hosted"}, {"method": "POST", "path": "/fine"}])
+def test_an_odd_operation_that_is_named_is_an_error_with_its_place(tmp_path: Path, entry: Any) -> None:
+    (tmp_path / "odd.yaml").write_text(ODD, "utf-8")
+    said = {"openapi": "odd.yaml", "include": [{"tag": "t"}, entry]}
+    made = openapi_import(said, Surroundings(tmp_path, Secrets(), "a:1"))
+    with pytest.raises(ToolDefinitionError) as refused:
+        asyncio.run(made.open())
+    assert [(fault.key, "Host" in fault.message) for fault in refused.value.faults] == [(("include", 0), True)]
+
+
+def test_from_python_odd_operations_are_an_error_unless_they_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "odd.yaml").write_text(ODD, "utf-8")
+    with pytest.raises(ToolDefinitionError, match="hosted"):
+        openapi_tools(tmp_path / "odd.yaml", include=[{"tag": "t"}])
+    left_out: dict[str, str] = {}
+    tools = openapi_tools(tmp_path / "odd.yaml", include=[{"tag": "t"}], left_out=left_out)
+    assert ([tool.name for tool in tools], len(left_out)) == (["fine"], 5)

@@ -222,7 +222,7 @@ def test_operation_ids_become_names(identifier: str, name: str) -> None:
         ("Get a pet", "Get a pet by its number.", "Get a pet by its number."),
         ("Get a pet.", "It must\nbe there.\n\n\nElse <b>404</b>.", "Get a pet.\nIt must be there.\nElse 404 ."),
         ("", "", "POST /x"),
-        ("a\x00\u202eb", "", "a b"),
+        ("a\x00\u202eb\u2028c", "", "ab c"),
         ("", "One. " + "two " * 300, None),
         ("", "Long words here. " * 100, None),
     ],

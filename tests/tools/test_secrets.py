@@ -4,6 +4,7 @@ import base64
 import json
 import random
 import re
+import tracemalloc
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -12,7 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemmagraph.tools import secrets
-from gemmagraph.tools.secrets import Masker, Secret, SecretMissing, Secrets, Shown, mask, mask_json, remember
+from gemmagraph.tools.secrets import (
+    Masker,
+    Secret,
+    SecretMissing,
+    Secrets,
+    ShortSecret,
+    Shown,
+    beginning,
+    ending,
+    mask,
+    mask_json,
+    remember,
+)
 
 VALUE = 's3cr/et+väl"ue?'
 
@@ -51,9 +64,50 @@ def longest_common(one: str, other: str) -> int:
     )
 
 
-def test_short_values_are_left_alone() -> None:
-    remember("pin", "1234567")
+def test_short_values_are_left_alone_and_warned_of_once_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIN", "1234567")
+    pin = Secret("pin", env="PIN")
+    with pytest.warns(ShortSecret) as told:
+        pin.reveal()
+    assert [str(one.message) for one in told] == [
+        "The secret 'pin' has fewer than 8 characters: it is not masked where it turns up."
+    ]
+    pin.reveal()  # a second warning would be an error here
     assert mask("call 1234567") == "call 1234567"
+
+
+PIECE = re.compile("|".join(re.escape(("T0k3n-" * 7)[start : start + 8]) for start in range(6)))
+
+
+@pytest.mark.parametrize("place", range(60))
+def test_no_piece_of_a_secret_is_left_where_a_text_is_cut(place: int) -> None:
+    value = ("T0k3n-" * 7)[:40]
+    remember("torn", value)
+    text = f"{'a' * (70 - place)}{value}{'b' * (30 + place)}"
+    assert PIECE.search(text)
+    assert not PIECE.search(beginning(text, 70))
+    assert not PIECE.search(ending(text, 70))
+    assert beginning(text, 70).startswith("a" * min(70 - place, 30))
+    assert ending(text, 70).endswith("b" * 30)
+
+
+def test_an_end_that_is_nothing_but_secrets_is_masked_all_the_same() -> None:
+    value = "Wh0le-value-of-40-characters-and-no-less"
+    remember("s", value)
+    assert set(ending(value * 500, 4_001).split("[secret s]")) <= {"", "cret s]"}
+
+
+def test_long_secrets_cost_no_memory_for_each_of_their_beginnings() -> None:
+    value = "".join(random.Random(7).choices("abcdefghijklmnop\n", k=4_000))
+    tracemalloc.start()
+    try:
+        remember("long", value)
+        assert tracemalloc.get_traced_memory()[0] < 2_000_000
+    finally:
+        tracemalloc.stop()
+    masker = Masker()
+    shown = "".join(masker.feed(char) for char in f"before {value} behind") + masker.close()
+    assert shown == "before [secret long] behind"
 
 
 def test_json_values_are_masked_in_texts_and_keys_and_the_rest_is_kept() -> None:

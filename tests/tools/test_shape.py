@@ -2,6 +2,8 @@
 
 import collections
 import json
+import random
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -11,7 +13,8 @@ from typing import Any
 import pytest
 
 from gemmagraph.tools import ToolDefinitionError, ToolError
-from gemmagraph.tools.secrets import remember
+from gemmagraph.tools.results import MOST_CHARS
+from gemmagraph.tools.secrets import mask_json, remember
 from gemmagraph.tools.shaping.shape import Shape
 from gemmagraph.tools.shaping.spill import Owner, Spill
 
@@ -211,7 +214,7 @@ def test_header_wider_than_the_ceiling_is_cut_too() -> None:
 def test_too_long_can_be_an_error(keys: dict[str, Any]) -> None:
     shape = Shape.of({**keys, "on_overflow": "error", "max_chars": MOST})
 
-    with pytest.raises(ToolError, match=r"(characters|items), more than the 400 that can be shown\. Ask for less"):
+    with pytest.raises(ToolError, match=r"(characters|items); at most 400 characters can be shown\. Ask for less"):
         shape.apply(ROWS)
     assert shape.apply([{"name": "x"}]) is not None
 
@@ -241,7 +244,6 @@ def test_no_part_of_a_secret_stays_at_the_cut(keep: Any, shift: int) -> None:
     remember("shaped", secret)
     text = "." * (MOST - 100 + shift) + secret + "." * (MOST - 100 + 80 - shift)
     content = Shape(keep=keep, max_chars=MOST).apply(text)
-
     assert not any(secret[start : start + 4] in content for start in range(len(secret) - 3))
 
 
@@ -258,6 +260,36 @@ def huge_rows() -> Any:
 
 
 TAIL = {"keep": "tail"}
+
+
+@pytest.mark.parametrize("keep", ["head", "tail"])
+def test_no_part_of_a_secret_stays_where_a_text_inside_of_a_result_is_cut(keep: Any) -> None:
+    secret = "t0rn-insid3-of-a-value-of-many-characters"
+    remember("inside", secret)
+    store = Spill()
+    shape = Shape(max_chars=MOST_CHARS, on_overflow="spill", keep=keep)
+    for shift in (8, 20, 35):
+        value = {"a": "." * (MOST_CHARS - shift) + secret + "." * 100}
+        (handle,) = re.findall('handle="([0-9a-f]+)"', str(shape.apply(value, store=store)))
+        pages = store.page(handle, 1, Owner()) + store.page(handle, 2, Owner())
+        assert pages.count(".") > MOST_CHARS - 100
+        assert not any(secret[start : start + 8] in pages for start in range(len(secret) - 7))
+
+
+def test_the_end_of_a_secret_longer_than_all_that_is_kept_is_not_kept() -> None:
+    secret = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=20_000))
+    remember("key file", secret)
+    for value in (secret + "!", (secret + "!").encode(), {"a": secret + "!"}, [secret + "!"], [secret, "!"]):
+        shown = str(mask_json(Shape(keep="tail", max_chars=400).apply(value)))
+        assert not any(secret[start : start + 8] in shown for start in range(len(secret) - 7))
+
+
+@pytest.mark.parametrize(
+    "secret", ["pipe|in|a|secret", "two\nlines-of-it", "tab\tulated-value"], ids=["|", "line", "tab"]
+)
+def test_a_secret_in_a_table_is_masked_before_its_cell_is_written(secret: str) -> None:
+    remember("cell", secret)
+    assert Shape(format="table").apply([{"a": secret, "b": 1}]) == "a | b\n[secret cell] | 1"
 
 
 @pytest.mark.parametrize(

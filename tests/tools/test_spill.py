@@ -106,14 +106,24 @@ def test_page_beyond_the_end_is_told_with_what_there_is(page: int) -> None:
         store.page(handle, page, ANN)
 
 
-def test_no_two_handles_are_alike() -> None:
+def test_handles_differ_by_text_and_owner_and_are_the_same_for_the_same_result() -> None:
     store = Spill()
-    assert len({put(store)[1] for _ in range(200)}) == 200
+    texts = [f"{number} {LINES}" for number in range(100)]
+    owners = [ANN, Owner("bob", "t1")]
+    first = [put(store, text, owner=owner)[1] for text in texts for owner in owners]
+    assert len(set(first)) == 200
+    assert [put(store, text, owner=owner)[1] for text in texts for owner in owners] == first
+
+
+def test_what_is_kept_twice_counts_once() -> None:
+    store = Spill(per_thread=2 * len(LINES) + 100)
+    handles = [put(store, text)[1] for text in (LINES, f"1 {LINES}", LINES)]
+    assert all(store.page(handle, 1, ANN) for handle in handles)
 
 
 def test_oldest_text_of_a_thread_makes_room() -> None:
     store = Spill(per_thread=2 * len(LINES))
-    handles = [put(store)[1] for _ in range(3)]
+    handles = [put(store, LINES.replace("report", name))[1] for name in ("annual", "weekly", "yearly")]
     _, other = put(store, owner=Owner("bob", "t2"))
 
     with pytest.raises(ToolError, match="any more"):

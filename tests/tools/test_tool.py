@@ -568,3 +568,12 @@ def test_sync_door_runs_a_tool_inside_a_running_loop() -> None:
         return run_sync(tool(add).run({"a": 1}))
 
     assert asyncio.run(main()).content == 3
+
+
+def test_an_example_must_have_the_arguments_of_the_function() -> None:
+    def look(at: str) -> str:
+        """Looks."""
+        return at
+
+    with pytest.raises(ToolDefinitionError, match=r"examples\[0\].args.where: there is no parameter 'where'"):
+        tool(examples=[{"args": {"where": "x"}}])(look)

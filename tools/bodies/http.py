@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_text
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
@@ -116,6 +117,7 @@ class HttpBody:
     async def perform(self, rendered: Rendered, context: ToolContext) -> JSON:
         scope = cast(Scope, rendered.live)
         sending = self._shape.sending({**scope, "secrets": self._secrets}, self._base)
+        sending = replace(sending, key=context.idempotency_key)
         return await result_of(self.connection, sending, self._expect)
 
     async def close(self) -> None:

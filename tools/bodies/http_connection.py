@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
-from weakref import WeakKeyDictionary
 
 from gemmagraph.prompts.errors import GemmagraphError
 from gemmagraph.tools.bodies.http_answers import Answer, failed
@@ -59,6 +59,8 @@ class Sending:
     content: bytes = b""
     base: str = ""
     """Another base URL than the connection's."""
+    key: str | None = None
+    """Stands for the call: a service that knows the header `Idempotency-Key` acts once, however often it is asked."""
 
     @property
     def reads(self) -> bool:
@@ -119,7 +121,11 @@ class HttpConnection:
         self._redirects = redirects
         self._resolver = resolver
         self._verify = verify
-        self._transports: WeakKeyDictionary[asyncio.AbstractEventLoop, GuardedTransport] = WeakKeyDictionary()
+        self._opened: weakref.WeakKeyDictionary[
+            asyncio.AbstractEventLoop, tuple[GuardedTransport, AsyncGenerator[None, None]]
+        ] = weakref.WeakKeyDictionary()
+        """What is open in each event loop, with what closes it. None of it holds this connection."""
+        weakref.finalize(self, self._opened.clear).atexit = False
 
     @property
     def shown(self) -> str:
@@ -155,13 +161,14 @@ class HttpConnection:
         base = self._revealed()
         origin, path = split_base(sending.base or base)
         target = joined(path, sending.target)
-        headers = {name.lower(): (name, value) for name, value in (*_ALWAYS, *self._said(), *sending.headers)}
+        key = [("Idempotency-Key", sending.key)] if sending.key and not sending.reads else []
+        headers = {name.lower(): (name, value) for name, value in (*_ALWAYS, *key, *self._said(), *sending.headers)}
         encoded = [(name.encode(), value.encode()) for name, value in headers.values()]
         asked = httpx.Request(sending.method, f"{origin}{target}", headers=encoded, content=sending.content)
         if asked.url.raw_path != target.encode():  # httpx tidies up
             raise ToolError(f"{mask(target)[:200]!r} would be sent as {mask(asked.url.raw_path.decode())[:200]!r}.")
         try:
-            response = await self._transport(base).handle_async_request(asked)
+            response = await (await self._transport(base)).handle_async_request(asked)
             try:
                 content = await response.aread()
             finally:
@@ -171,28 +178,29 @@ class HttpConnection:
         return Answer(response.status_code, response.reason_phrase, dict(response.headers), content)
 
     async def close(self) -> None:
-        """Ends what is kept open in this event loop."""
-        transport = self._transports.pop(asyncio.get_running_loop(), None)
-        if transport is not None:
-            await transport.aclose()
+        """Ends what is kept open in this event loop. It ends by itself with the loop, or once nobody holds this."""
+        opened = self._opened.pop(asyncio.get_running_loop(), None)
+        if opened is not None:
+            await opened[1].aclose()
 
-    def _transport(self, base: str) -> GuardedTransport:
+    async def _transport(self, base: str) -> GuardedTransport:
         from gemmagraph.tools.guards.transport import GuardedTransport
 
         loop = asyncio.get_running_loop()
-        transport = self._transports.get(loop)
-        if transport is None:
+        if loop not in self._opened:
             transport = GuardedTransport(
                 base_url=base,
                 allow_hosts=self._allow_hosts,
                 redirects=self._redirects,
                 max_bytes=self._max_bytes or 0,
-                credentials=self._credentials,
+                credentials=partial(_credentials, self._auth_kind, self._auth, self.secrets),
                 resolver=self._resolver,
                 verify=self._verify,
             )
-            self._transports[loop] = transport
-        return transport
+            closing = _closing(transport)
+            await anext(closing)
+            self._opened[loop] = transport, closing
+        return self._opened[loop][0]
 
     def _revealed(self) -> str:
         base = _text(self._base, {"secrets": self.secrets})
@@ -207,22 +215,6 @@ class HttpConnection:
     def _said(self) -> Iterator[tuple[str, str]]:
         for name, value in self._headers.items():
             yield name, header_value(name, _text(value, {"secrets": self.secrets}))
-
-    def _credentials(self) -> Credentials:
-        from gemmagraph.tools.guards.transport import Credentials
-
-        said = {name: _text(value, {"secrets": self.secrets}) for name, value in self._auth.items()}
-        match self._auth_kind:
-            case "bearer":
-                return Credentials({"Authorization": header_value("Authorization", f"Bearer {said['bearer']}")})
-            case "basic":
-                both = f"{said['user']}:{said['password']}".encode()
-                return Credentials({"Authorization": f"Basic {base64.b64encode(both).decode()}"})
-            case "header":
-                return Credentials({said["name"]: header_value(said["name"], said["value"])})
-            case "query":
-                return Credentials(query={said["name"]: said["value"]})
-        return Credentials()
 
     def _field(self, source: object, key: Key, faults: list[Fault]) -> Field:
         field = secret_field(source, key, self.secrets, faults)
@@ -247,6 +239,32 @@ class HttpConnection:
         if kind == "header":
             check_header_name(parts["name"], (*key, kind, "name"), faults)
         return {name: self._field(parts[name], (*key, kind, name), faults) for name in names}
+
+
+def _credentials(kind: str, fields: Mapping[str, Field], secrets: Secrets) -> Credentials:
+    from gemmagraph.tools.guards.transport import Credentials
+
+    said = {name: _text(value, {"secrets": secrets}) for name, value in fields.items()}
+    match kind:
+        case "bearer":
+            return Credentials({"Authorization": header_value("Authorization", f"Bearer {said['bearer']}")})
+        case "basic":
+            both = f"{said['user']}:{said['password']}".encode()
+            return Credentials({"Authorization": f"Basic {base64.b64encode(both).decode()}"})
+        case "header":
+            return Credentials({said["name"]: header_value(said["name"], said["value"])})
+        case "query":
+            return Credentials(query={said["name"]: said["value"]})
+    return Credentials()
+
+
+async def _closing(transport: GuardedTransport) -> AsyncGenerator[None, None]:
+    """Closes a transport when it is ended. A generator that nobody ends is ended by its event loop: once nobody holds
+    it, from whichever thread, and when the loop itself ends. Nothing else is told of both."""
+    try:
+        yield
+    finally:
+        await transport.aclose()
 
 
 def secret_field(source: object, key: Key, secrets: Secrets, faults: list[Fault]) -> Field:

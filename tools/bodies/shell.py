@@ -2,8 +2,9 @@
 
 A value stands in one argument. It may not begin with `-`, unless a literal text stands before it in its argument or a
 literal `--` before its argument. An argument of which a value is absent or null is left out; a list that stands alone
-in its argument becomes as many arguments as it has items, each held to the same. What a program itself reads into a
-value (`@file`, `of=...`, `ext::...`) only the tool's parameters can bound.
+in its argument becomes as many arguments as it has items, each held to the same. `{"if": …, "then": …}` is a literal
+argument that is there only if a value is true. What a program itself reads into a value (`@file`, `of=...`,
+`ext::...`) only the tool's parameters can bound.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from gemmagraph.tools.errors import BodyError, Fault, ToolDefinitionError, ToolE
 from gemmagraph.tools.fields import ABSENT, Absent, Field, Scope, as_text, field_or_fault
 from gemmagraph.tools.guards.processes import Finished, ProcessLimits, find_program, run_process, unsupported
 from gemmagraph.tools.guards.sandbox import Sandbox
+from gemmagraph.tools.results import Partial
 from gemmagraph.tools.secrets import Secrets, Shown, mask
 
 MAX_ARGV: Final = 128 * 1024 - 1
@@ -35,6 +37,7 @@ MAX_SAID: Final = 4_000
 """Characters of a failed program's output that its error repeats."""
 
 _CALL: Final = ("args", "bind", "context")
+_FLAG: Final = 'Write {"if": "{{ args.all }}", "then": "--all"}.'
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET: Final = re.compile(r"\{\{\s*secrets\b")
 
@@ -48,6 +51,8 @@ class _Argument:
     field: Field
     guarded: bool
     """Whether its values may become an option, and so must not look like one."""
+    when: Field | None = None
+    """A value that must be true, or it is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,8 @@ class ShellBody:
     """Runs a program and gives what it writes: its standard output, or, if that is empty, its error output.
 
     Args:
-        argv: The program, literally, and its arguments, each with placeholders for `args`, `bind` and `context`.
+        argv: The program, literally, and its arguments, each with placeholders for `args`, `bind` and `context`;
+            `{"if": "{{ args.all }}", "then": "--all"}` for one that is left out unless a value is true.
         stdin: What it reads; here `secrets` can be named too.
         env: What it finds in its environment beside PATH, LANG and HOME. `args` cannot be named here.
         cwd: The folder where it starts, literally, instead of the current one.
@@ -81,7 +87,7 @@ class ShellBody:
 
     def __init__(
         self,
-        argv: Sequence[str],
+        argv: Sequence[str | Mapping[str, str]],
         *,
         stdin: str = "",
         env: Mapping[str, str] | None = None,
@@ -149,7 +155,8 @@ class ShellBody:
             sandbox=self._sandbox,
         )
         if finished.code in self._ok and not finished.stopped:
-            return finished.stdout if finished.stdout.strip() else finished.stdout + finished.stderr
+            said = finished.stdout if finished.stdout.strip() else finished.stdout + finished.stderr
+            return Partial(said) if finished.cut else said
         raise _failure(self._name, finished)
 
     async def close(self) -> None:
@@ -168,24 +175,46 @@ class ShellBody:
         }
 
 
-def _read_argv(argv: Sequence[str], faults: list[Fault]) -> tuple[str, tuple[_Argument, ...]]:
+def _read_argv(argv: Sequence[str | Mapping[str, str]], faults: list[Fault]) -> tuple[str, tuple[_Argument, ...]]:
     """The program and its arguments."""
     key: Key = ("shell", "argv")
-    if isinstance(argv, str) or not argv or not all(isinstance(element, str) for element in argv):
+    if isinstance(argv, str) or not argv or not all(isinstance(element, str | Mapping) for element in argv):
         hint = "Write a list, the program first, each argument an element of its own; numbers in quotes."
         faults.append(Fault(key, "is not a list of texts.", hint))
         return "", ()
-    name = _read_element(argv[0], (*key, 0), faults).literal
+    name = _read_element(argv[0], (*key, 0), faults).literal if isinstance(argv[0], str) else None
     if name is None:
         faults.append(Fault((*key, 0), "is the program, and has a placeholder.", "Name one program."))
     elif not name or "\0" in name:
         faults.append(Fault((*key, 0), "names no program."))
     elif os.path.dirname(name) and not os.path.isabs(name):
         faults.append(Fault((*key, 0), f"{name!r} is a relative path.", "Give a name on the PATH, or a whole path."))
-    rest = [_read_element(element, (*key, index), faults) for index, element in enumerate(argv[1:], 1)]
-    ended = next((index for index, element in enumerate(rest) if element.literal == "--"), len(rest))
-    guarded = (index < ended and not element.prefix for index, element in enumerate(rest))
-    return name or "", tuple(map(_Argument, rest, guarded))
+    arguments: list[_Argument] = []
+    ended = False
+    for index, element in enumerate(argv[1:], 1):
+        if isinstance(element, Mapping):
+            arguments.append(_read_flag(element, (*key, index), faults))
+            continue
+        text = _read_element(element, (*key, index), faults)
+        ended = ended or text.literal == "--"
+        arguments.append(_Argument(text, not ended and not text.prefix))
+    return name or "", tuple(arguments)
+
+
+def _read_flag(element: Mapping[str, str], key: Key, faults: list[Fault]) -> _Argument:
+    """An argument that is there if a value is true."""
+    nothing = _Argument(Field("", ("",)), guarded=False)
+    if element.keys() != {"if", "then"} or not all(isinstance(text, str) for text in element.values()):
+        faults.append(Fault(key, "is no text, and does not hold `if` and `then`.", _FLAG))
+        return nothing
+    before = len(faults)
+    when = _read_element(element["if"], (*key, "if"), faults)
+    then = _read_element(element["then"], (*key, "then"), faults)
+    if len(faults) == before and not when.lone:
+        faults.append(Fault((*key, "if"), "is not one placeholder and nothing else.", _FLAG))
+    if then.paths:
+        faults.append(Fault((*key, "then"), "has a placeholder.", "Write the argument as it is."))
+    return _Argument(then, guarded=False, when=when) if len(faults) == before else nothing
 
 
 def _read_element(element: str, key: Key, faults: list[Fault]) -> Field:
@@ -262,6 +291,8 @@ def _unknown_secrets(named: Mapping[str, Key], secrets: Secrets) -> Iterator[Fau
 
 def _arguments(arguments: Sequence[_Argument], scope: Scope) -> Iterator[str]:
     for argument in arguments:
+        if argument.when is not None and not _holds(argument.when, scope):
+            continue
         values = [path.find(scope) for path in argument.field.paths]
         if any(value is ABSENT or value is None for value in values):
             continue
@@ -274,6 +305,14 @@ def _arguments(arguments: Sequence[_Argument], scope: Scope) -> Iterator[str]:
             if argument.guarded and argument.field.paths and text.startswith("-"):
                 raise ToolError(f"{names} must not begin with '-' here: {text!r} could be read as an option.")
             yield _sound(text, names)
+
+
+def _holds(when: Field, scope: Scope) -> bool:
+    """Whether a value is true; what is absent or null is not."""
+    value = when.value(scope)
+    if value is not None and not isinstance(value, bool | Absent):
+        raise ToolError(f"{_names(when)} must be true or false here, not {value!r}.")
+    return value is True
 
 
 def _item(item: JSON, names: str) -> str:

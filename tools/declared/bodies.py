@@ -57,7 +57,19 @@ HTTP: Final = Keys(
     },
 )
 
-_ARGV = Listing(WRITTEN, least=1, right="a list: the program and its arguments")
+_FLAG = Keys(
+    "flag",
+    {
+        "if": Key(SOME_TEXT, "A placeholder alone, for a value that is true or false.", required=True),
+        "then": Key(WRITTEN, "The argument, without placeholders; left out unless that is true.", required=True),
+    },
+    says="An argument that is there only if a value is true.",
+)
+_ARGV = Listing(
+    Either(WRITTEN, _FLAG, right="a text, a number or a mapping with if and then"),
+    least=1,
+    right="a list: the program and its arguments",
+)
 _SANDBOX = Keys(
     "sandbox",
     {

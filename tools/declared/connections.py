@@ -1,4 +1,4 @@
-"""Secrets, and connections that tools share."""
+"""Secrets, settings, and connections that tools share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from gemmagraph.tools.declared.forms import DURATION, SIZE, Boolean, whole
 from gemmagraph.tools.declared.structures import Key, Keys, Listing, MapOf
-from gemmagraph.tools.declared.vocabulary import AUTH, HEADERS, NAMED, NAMES, SECRET, SOME_TEXT, URL
+from gemmagraph.tools.declared.vocabulary import AUTH, HEADERS, NAMED, NAMES, SECRET, SOME_TEXT, URL, WRITTEN
 
 SECRETS: Final = MapOf(
     Keys(
@@ -18,6 +18,20 @@ SECRETS: Final = MapOf(
         says="Where a secret's value is found; the value itself never stands in a file of tools.",
         one_of=("env", "file"),
         hidden=True,
+    ),
+    names=NAMES,
+    named=NAMED,
+)
+
+SETTINGS: Final = MapOf(
+    Keys(
+        "setting",
+        {
+            "env": Key(SOME_TEXT, "The environment variable that holds the value."),
+            "default": Key(WRITTEN, "The value where the variable is not set or empty."),
+        },
+        says="A value that differs from place to place, and may be seen.",
+        some_of=("env", "default"),
     ),
     names=NAMES,
     named=NAMED,
@@ -56,16 +70,13 @@ _SQL = Keys(
     says="A database.",
 )
 
-CONNECTIONS: Final = MapOf(
-    Keys(
-        "connection",
-        {
-            "http": Key(_HTTP, "An HTTP service."),
-            "sql": Key(_SQL, "A database."),
-        },
-        says="A client that tools share: one pool, one set of rules.",
-        one_of=("http", "sql"),
-    ),
-    names=NAMES,
-    named=NAMED,
+CONNECTION: Final = Keys(
+    "connection",
+    {
+        "http": Key(_HTTP, "An HTTP service."),
+        "sql": Key(_SQL, "A database."),
+    },
+    says="A client that tools share: one pool, one set of rules.",
+    one_of=("http", "sql"),
 )
+CONNECTIONS: Final = MapOf(CONNECTION, names=NAMES, named=NAMED)

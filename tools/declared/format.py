@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gemmagraph.prompts.messages import JSON
-from gemmagraph.tools.declared.connections import CONNECTIONS, SECRETS
+from gemmagraph.tools.declared.connections import CONNECTIONS, SECRETS, SETTINGS
 from gemmagraph.tools.declared.forms import SIZE, Boolean, Number, whole
 from gemmagraph.tools.declared.imports import IMPORT
 from gemmagraph.tools.declared.people import BOTS, GROUPS, LIMITS, RULE, TOOLSETS
@@ -48,6 +48,7 @@ _SHARED = {
     "version": Key(Number(1, 1, right="1, the version that is read here"), "The version of the format: 1."),
     "include": Key(Listing(SOME_TEXT), "Files of tools that belong to this one, relative to it."),
     "secrets": Key(SECRETS, "Where secrets are found; used as `{{ secrets.NAME }}`."),
+    "settings": Key(SETTINGS, "Values that differ from place to place; used as `{{ settings.NAME }}`."),
     "connections": Key(CONNECTIONS, "Clients that tools share."),
     "defaults": Key(DEFAULTS, "What holds for each tool of this file that says nothing else."),
     "tools": Key(Listing(TOOL), "The tools."),
@@ -74,7 +75,7 @@ TOOLS: Final = Keys(
 )
 
 MERGED_LISTS: Final = ("tools", "imports")
-MERGED_TABLES: Final = ("secrets", "connections")
+MERGED_TABLES: Final = ("secrets", "settings", "connections")
 """What the files that are included add to."""
 
 

@@ -51,6 +51,11 @@ class Flaw:
         """Where it is shown: at the key, else at the value."""
         return self.node.marks[self.key] if self.key is not None and type(self.node) is Mapping else self.node.mark
 
+    @property
+    def unknown(self) -> bool:
+        """Whether it is a key that is not known there, and may be meant to be another."""
+        return self.key is not None and self.key == self.word
+
 
 class Enough(Exception):
     """So much is wrong that the rest does not matter."""
@@ -71,6 +76,13 @@ def kind_of(node: Node) -> Kind:
     return "list" if isinstance(node, Sequence) else _SCALARS[type(node.value)]
 
 
+class Unfit:
+    """Stands for a value of which nothing can be used."""
+
+
+UNFIT: Final = Unfit()
+
+
 class Form:
     """A kind of value."""
 
@@ -84,6 +96,12 @@ class Form:
     def read(self, node: Node, flaws: Flaws) -> JSON:
         """The plain value. If there is a flaw, it is noted, and what comes back means nothing."""
         raise NotImplementedError
+
+    def sound(self, node: Node) -> JSON | Unfit:
+        """The plain value without those of its parts that have flaws; UNFIT where it cannot do without them."""
+        flaws = Flaws()
+        value = self.read(node, flaws)
+        return UNFIT if flaws else value
 
     def schema(self, definitions: Definitions) -> dict[str, JSON]:
         raise NotImplementedError
@@ -289,6 +307,13 @@ class Amount(Form):
         return {"anyOf": [self._number, text]} if self._number else text
 
 
+def _as_chars(written: str | float) -> JSON:
+    found = units.size(written)
+    if not isinstance(written, str) and not 200 <= found <= 2_000_000:
+        raise ValueError(written)
+    return found
+
+
 def _as_rate(text: str) -> JSON:
     found = units.rate(text)
     return {"count": found.count, "seconds": found.seconds}
@@ -300,6 +325,13 @@ DURATION: Final = Amount(
 """Read as seconds."""
 SIZE: Final = Amount(units.size, units.SIZE_PATTERN, units.SIZE, {"type": "integer", "minimum": 1})
 """Read as a whole number."""
+CHARS: Final = Amount(
+    _as_chars,
+    units.SIZE_PATTERN,
+    "a number of characters from 200 to 2,000,000: 2000, 20k",
+    {"type": "integer", "minimum": 200, "maximum": 2_000_000},
+)
+"""Read as a whole number. Whether one with a unit is in bounds, a schema cannot say."""
 RATE: Final = Amount(_as_rate, units.RATE_PATTERN, units.RATE)
 """Read as `{"count": 30, "seconds": 60}`."""
 

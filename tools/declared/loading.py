@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gemmagraph.tools.declared.checks import check
@@ -13,6 +13,7 @@ from gemmagraph.tools.declared.format import ASSISTANT, TOOLS
 from gemmagraph.tools.declared.forms import Enough, Flaws
 from gemmagraph.tools.declared.nodes import KeyPath, Mapping, Node
 from gemmagraph.tools.declared.problems import FileErrors, Place, Problem
+from gemmagraph.tools.declared.settings import Settings
 from gemmagraph.tools.declared.source import MOST_BYTES, read_source
 
 _MOST_FILES = 100
@@ -28,15 +29,29 @@ def load_document(path: str | os.PathLike[str], kind: Kind | None = None) -> Doc
     Raises:
         FileErrors: one of them cannot be read, or does not fit the format.
     """
+    document = read_document(path, kind)
+    if document.problems:
+        raise FileErrors(document.problems)
+    return document
+
+
+def read_document(path: str | os.PathLike[str], kind: Kind | None = None) -> Document:
+    """The same, with what is wrong in its `problems`: a `Maker` may find more.
+
+    Raises:
+        FileErrors: nothing is known of the file.
+    """
     loading = _Loading(kind)
     loading.load(Path(path), os.fspath(path), None)
     if not loading.files:
         raise FileErrors(loading.problems)
-    document = Document(tuple(loading.files), merged(loading.files))
-    loading.problems += check(document, complete=not loading.unread)
-    if loading.problems:
-        raise FileErrors(document.sorted(loading.problems))
-    return document
+    values = merged(loading.files)
+    settings = Settings(values.get("settings") or {})
+    document = Document(tuple(loading.files), settings.fill((), values), settings, complete=not loading.unread)
+    found = check(document)
+    problems = [*loading.problems, *(document.problem(*finding) for finding in found)]
+    wrong = frozenset(at[:length] for at, _, _ in found for length in range(len(at) + 1))
+    return replace(document, problems=tuple(document.sorted(problems)), wrong=wrong)
 
 
 @dataclass
@@ -65,9 +80,9 @@ class _Loading:
         with suppress(Enough):
             values = (TOOLS if kind == "tools" else ASSISTANT).read(root, flaws)
         self.unread |= values is None
-        file = SourceFile(path, name, kind, root, values or {}, parent)
+        file = SourceFile(path, name, kind, root, values or {}, parent, tuple(flaws))
         self.files.append(file)
-        self.problems += file.problems(flaws)
+        self.problems += file.problems()
         for index, entry in enumerate(file.values.get("include") or ()):
             self._include(file, ("include", index), entry)
 

@@ -1,4 +1,7 @@
-"""What a file declares -> tools. Nothing is imported, connected or started here, but for `open_python`."""
+"""What a file declares -> tools. Nothing is imported, connected or started here, but for `Entry.make`.
+
+What has a fault hides nothing that is wrong elsewhere: what can be made of the rest is made, and thrown away.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,19 @@ from typing import Any, Final, TypeVar
 
 from gemmagraph.prompts.messages import ToolSpec
 from gemmagraph.tools.bodies.base import Body
-from gemmagraph.tools.declared.document import Document, with_defaults
+from gemmagraph.tools.declared.checks_tools import named_secrets
+from gemmagraph.tools.declared.connections import CONNECTION
+from gemmagraph.tools.declared.document import Document, SourceFile, with_defaults
+from gemmagraph.tools.declared.needs import unmet
 from gemmagraph.tools.declared.nodes import KeyPath
-from gemmagraph.tools.declared.problems import FileErrors, Problem
+from gemmagraph.tools.declared.parameters import misspelt, schema_faults
+from gemmagraph.tools.declared.problems import MOST_SHOWN, FileErrors, Problem
+from gemmagraph.tools.declared.tools import BODIES, TOOL
 from gemmagraph.tools.declaring import acting, bound_fields, error_fields
-from gemmagraph.tools.errors import Fault, ToolDefinitionError, refuse
+from gemmagraph.tools.defaults import Defaults
+from gemmagraph.tools.errors import Fault, ToolDefinitionError, Unavailable, refuse
 from gemmagraph.tools.facts import normal
-from gemmagraph.tools.files import load_object
+from gemmagraph.tools.files import absent, load_object
 from gemmagraph.tools.hints import closed
 from gemmagraph.tools.secrets import Secret, Secrets
 from gemmagraph.tools.signature import fit_function
@@ -44,11 +53,13 @@ class Entry:
     place: str
     """File and line."""
     make: Callable[[], Tool]
-    """Imports what it needs. Raises ToolDefinitionError if that is not there."""
+    """Imports what it needs. Raises Unavailable if that is not there, FileErrors if it is not as the file says."""
     tool: Tool | None = None
     """The tool, where it could be made already."""
     unavailable: str | None = None
     """Why it cannot run here."""
+    lacking: bool = False
+    """Whether that is something that the file itself says it needs."""
 
 
 @dataclass
@@ -59,20 +70,31 @@ class Maker:
     problems: list[Problem] = field(default_factory=list)
     secrets: Secrets = field(init=False)
     connections: dict[str, Any] = field(default_factory=dict)
+    """Those of which nothing is wrong, and that have all their settings."""
 
     def __post_init__(self) -> None:
-        self.secrets = Secrets(
-            {name: Secret(name, self._env(said), self._file(name, said)) for name, said in self._table("secrets")}
-        )
-        for name, said in self._table("connections"):
+        self.problems += self.document.problems
+        self.secrets = Secrets({name: self._secret(name, said) for name, said in self._declared()})
+        for file in self.document.files:
+            self._check_defaults(file)
+        for name in self.document.values.get("connections") or ():
             path = ("connections", name)
-            if (made := self.guarded(path, partial(self._connection, said))) is not None:
+            said = self.document.parts(path, CONNECTION)
+            if not said or self.document.settings.missing(path):
+                continue
+            made = self.guarded(path, partial(self._connection, said))
+            if made is not None and self.document.right(path):
                 self.connections[name] = made
 
     def entries(self) -> list[Entry]:
-        """The tools under `tools:`."""
-        tools = self.document.values.get("tools") or []
-        return [self._entry(("tools", index), values) for index, values in enumerate(tools)]
+        """The tools under `tools:`; those with faults are left out."""
+        found: list[Entry] = []
+        for index in range(len(self.document.values.get("tools") or ())):
+            if len(self.problems) >= MOST_SHOWN:
+                break
+            entry = self._entry(("tools", index))
+            found += [entry] if entry is not None else []
+        return found
 
     def finish(self) -> None:
         """Raises FileErrors if anything is wrong."""
@@ -87,16 +109,24 @@ class Maker:
             self.problems += self.document.faults(path, _faults_of(exc))
             return None
 
-    def _table(self, section: str) -> list[tuple[str, Any]]:
-        return [*(self.document.values.get(section) or {}).items()]
+    def _declared(self) -> list[tuple[str, Any]]:
+        """The secrets; also those that are named and not there, which is said of them already."""
+        declared = self.document.values.get("secrets") or {}
+        named = named_secrets(self.document) if self.document.problems else ()
+        return [*({name: None for _, name in named} | declared).items()]
 
-    def _env(self, said: Mapping[str, str]) -> str | None:
-        return said.get("env")
+    def _secret(self, name: str, said: Any) -> Secret:
+        keys = said if isinstance(said, Mapping) else {}
+        if keys.get("file") is None:
+            return Secret(name, keys.get("env"))
+        return Secret(name, file=str(self.document.folder(("secrets", name)) / Path(keys["file"]).expanduser()))
 
-    def _file(self, name: str, said: Mapping[str, str]) -> str | None:
-        if said.get("file") is None:
-            return None
-        return str(self.document.folder(("secrets", name)) / Path(said["file"]).expanduser())
+    def _check_defaults(self, file: SourceFile) -> None:
+        try:
+            facts_of(file.defaults)
+        except ToolDefinitionError as exc:
+            faults = _faults_of(exc)
+            self.problems += [file.problem(("defaults", *one.key), one.message, one.hint) for one in faults]
 
     def _connection(self, said: Mapping[str, Any]) -> Any:
         if "sql" in said:
@@ -107,59 +137,114 @@ class Maker:
 
         return HttpConnection(**said["http"], secrets=self.secrets)
 
-    def _entry(self, path: KeyPath, own: Mapping[str, Any]) -> Entry:
-        said = with_defaults(self.document.defaults(path), own)
-        at = self.document.place(path)
+    def _entry(self, path: KeyPath) -> Entry | None:
+        document = self.document
+        said = with_defaults(document.defaults(path), document.parts(path, TOOL))
+        at = document.place(path)
         place = f"{at.file}:{at.line}"
-        kind = next(key for key in ("python", "http", "shell", "sql") if key in said)
+        kind = next((kind for kind in BODIES if kind in said), "")
+        unset = self._unset(path, said.get(kind))
+        tool = self._checked(path, said, "" if unset else kind, place)
+        if not kind or not document.right(path):
+            return None
+        lacking = unmet(said.get("needs") or ()) or unset
         if kind == "python":
-            folder = self.document.folder(path)
-            around = self.guarded(path, lambda: _around(said, {}))
-            return Entry(said["name"], kind, place, lambda: _python(said, around or {}, folder, place))
-        tool = self.guarded(path, lambda: self._declared(said, kind, place))
-        reason = tool.body.unavailable() if tool is not None and tool.body is not None else None
-        return Entry(said["name"], kind, place, lambda: self._there(tool), tool, reason)
+            folder = document.folder(path)
+            make = partial(self._imported, path, said, folder, place)
+            why = lacking or absent(said["python"], folder)
+        else:
+            make = partial(_there, tool, lacking)
+            why = lacking or (tool.body.unavailable() if tool is not None and tool.body is not None else None)
+        return Entry(said["name"], kind, place, make, tool, why, lacking is not None)
 
-    def _there(self, tool: Tool | None) -> Tool:
-        assert tool is not None, "a file with problems is not used"
-        return tool
+    def _unset(self, path: KeyPath, body: Any) -> str | None:
+        """Why a setting that the tool or its connection names has no value here."""
+        settings = self.document.settings
+        name = body.get("connection") if isinstance(body, Mapping) else None
+        return settings.missing(path) or (settings.missing(("connections", name)) if name else None)
 
-    def _declared(self, said: Mapping[str, Any], kind: str, place: str) -> Tool:
-        """A tool that acts by http, shell or sql."""
+    def _checked(self, path: KeyPath, said: Mapping[str, Any], kind: str, place: str) -> Tool | None:
+        """The tool, if it acts by http, shell or sql and nothing is wrong with it.
+
+        Args:
+            kind: what it acts by; empty where that cannot be looked at.
+        """
         faults: list[Fault] = []
         parameters = said.get("parameters") or {}
-        body = _without_faults(faults, lambda: self._body(kind, said, parameters))
-        schema = _without_faults(faults, lambda: closed(dict(parameters), said["name"]))
-        around = _without_faults(faults, lambda: _around(said, parameters))
-        if body is None or schema is None or around is None:
-            raise ToolDefinitionError("", faults=faults)
+        body = None
+        if kind not in ("", "python"):
+            body = _without_faults(faults, lambda: self._body(path, said, kind))
+        faults += schema_faults(parameters)
+        around = _without_faults(faults, lambda: around_of(said, parameters))
+        self.problems += self.document.faults(path, faults)
+        if faults or body is None or around is None or not self.document.right(path):
+            return None
+        schema = closed(dict(parameters), said["name"])
         spec = ToolSpec(said["name"], said["description"], schema, tuple(said.get("examples") or ()))
-        return acting(spec, body, place=place, **around)
+        return self.guarded(path, lambda: acting(spec, body, place=place, **around))
 
-    def _body(self, kind: str, said: Mapping[str, Any], parameters: Mapping[str, Any]) -> Body:
+    def _body(self, path: KeyPath, said: Mapping[str, Any], kind: str) -> Body | None:
+        """None where it cannot be made because of something that is wrong elsewhere.
+
+        Raises:
+            ToolDefinitionError: it is wrong itself.
+        """
         keys = dict(said[kind])
         if kind == "shell":
             from gemmagraph.tools.bodies.shell import ShellBody
 
             return ShellBody(**keys, secrets=self.secrets)
-        connection = keys.pop("connection", None)
-        if connection is not None and connection not in self.connections:
-            raise ToolDefinitionError("", faults=[])  # it is wrong itself, which is said where it stands
+        name = keys.pop("connection", None)
+        shared = self.connections.get(name) if kind in (self._table("connections").get(name) or ()) else None
         if kind == "sql":
+            parameters, bind = said.get("parameters") or {}, tuple(said.get("bind") or ())
+            if not self.document.sure(path, "parameters", "bind") or misspelt(parameters):
+                return None
             from gemmagraph.tools.bodies.sql import SqlBody
+            from gemmagraph.tools.guards.databases import SqlConnection
 
-            bind = tuple(said.get("bind") or ())
-            return SqlBody(self.connections[connection], **keys, parameters=parameters, bind=bind)
+            connection = shared or SqlConnection("sqlite:///stand-in", read_only=False)
+            return SqlBody(connection, **keys, parameters=parameters, bind=bind)
         from gemmagraph.tools.bodies.http import HttpBody
+        from gemmagraph.tools.bodies.http_connection import HttpConnection
 
-        return HttpBody(self.connections.get(connection), **keys, secrets=self.secrets)
+        if name is not None and shared is None:
+            if "url" in keys:
+                return None
+            shared = HttpConnection("https://stand-in.example")
+        return HttpBody(shared, **keys, secrets=self.secrets)
+
+    def _table(self, section: str) -> Mapping[str, Any]:
+        return self.document.values.get(section) or {}
+
+    def _imported(self, path: KeyPath, said: Mapping[str, Any], folder: Path, place: str) -> Tool:
+        """A Python function as a tool.
+
+        Raises:
+            Unavailable: it cannot be had here.
+            FileErrors: it is not what the file says.
+        """
+        try:
+            return _python(said, around_of(said, {}), folder, place)
+        except Unavailable:
+            raise
+        except ToolDefinitionError as exc:
+            faults = exc.faults or [Fault(("python",), exc.message, exc.hint or "")]
+            raise FileErrors(self.document.faults(path, faults)) from exc
+
+
+def _there(tool: Tool | None, lacking: str | None) -> Tool:
+    if tool is None:
+        raise Unavailable(f"It cannot run here: {lacking}.")
+    return tool
 
 
 def _python(said: Mapping[str, Any], around: Mapping[str, Any], folder: Path, place: str) -> Tool:
     """A Python function, with what the file says of it.
 
     Raises:
-        ToolDefinitionError: it cannot be imported, or does not take what the file says.
+        Unavailable: it cannot be had here.
+        ToolDefinitionError: it is none, or does not take what the file says.
     """
     made = to_tool(load_object(said["python"], folder))
     parameters = _parameters(said, made, around["bind"])
@@ -167,7 +252,8 @@ def _python(said: Mapping[str, Any], around: Mapping[str, Any], folder: Path, pl
     if "parameters" in said:
         taken = {**dict.fromkeys(around["bind"]), **parameters["properties"]}
         needed = [*parameters.get("required", ()), *around["bind"]]
-        defaults = fit_function(made.function, {"properties": taken, "required": needed}).defaults
+        _check_fit(made, {"properties": taken, "required": needed})
+        defaults = Defaults(parameters, nulls=True)
     spec = ToolSpec(
         said["name"],
         said.get("description") or made.description,
@@ -178,7 +264,16 @@ def _python(said: Mapping[str, Any], around: Mapping[str, Any], folder: Path, pl
     return replace(made, spec=spec, plan=replace(made.plan, defaults=defaults), place=place, **changes)
 
 
-def _around(said: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _check_fit(made: Tool, parameters: Mapping[str, Any]) -> None:
+    try:
+        fit_function(made.function, parameters)
+    except ToolDefinitionError as exc:
+        raise ToolDefinitionError(
+            exc.message, hint=exc.hint or "", faults=[Fault(("parameters",), exc.message, exc.hint or "")]
+        ) from exc
+
+
+def around_of(said: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """What is said around the calls of a tool, as a `Tool` has it.
 
     Raises:
@@ -188,7 +283,7 @@ def _around(said: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str,
     bind = bound_fields(said.get("bind") or {}, parameters, faults)
     errors = error_fields(said.get("errors") or {}, faults)
     facts = _without_faults(faults, lambda: facts_of(said)) or {}
-    refuse(f"The tool {said['name']}", faults)
+    refuse(f"The tool {said.get('name')}", faults)
     return {**facts, "bind": bind, "errors": errors}
 
 
@@ -210,10 +305,9 @@ def _parameters(said: Mapping[str, Any], made: Tool, bind: Mapping[str, Any]) ->
     own = dict(made.spec.parameters)
     if unknown := [name for name in bind if name not in own["properties"]]:
         there = ", ".join(own["properties"]) or "none"
-        raise ToolDefinitionError(
-            f"{said['python']} has no parameter {unknown[0]!r}, which bind fills in.",
-            hint=f"Its parameters: {there}.",
-        )
+        message = f"{said['python']} has no parameter {unknown[0]!r}, which bind fills in."
+        hint = f"Its parameters: {there}."
+        raise ToolDefinitionError(message, hint=hint, faults=[Fault(("bind", unknown[0]), message, hint)])
     own["properties"] = {name: schema for name, schema in own["properties"].items() if name not in bind}
     if "required" in own:
         own["required"] = [name for name in own["required"] if name not in bind]

@@ -63,6 +63,7 @@ LIMITS: Final = Keys(
                 "per_user",
                 {
                     "runs": Key(RATE, "Runs of one user."),
+                    "calls": Key(RATE, "Tool calls of one user."),
                     "tokens": Key(RATE, "Tokens of one user."),
                 },
             ),

@@ -63,14 +63,14 @@ class FileErrors(GemmagraphError):
         super().__init__("\n".join(lines))
 
 
-def nearest(word: str, known: Collection[str]) -> str | None:
+def nearest(word: str, known: Collection[str], likeness: float = 0.6) -> str | None:
     """The one of `known` that `word` is likely to mean."""
     if len(word) > 60:
         return None
     if len(known) > _MOST_COMPARED:
         known = list(islice((name for name in known if name[:1] == word[:1]), _MOST_COMPARED))
     by_case = {name.casefold(): name for name in known if len(name) <= 60}
-    near = difflib.get_close_matches(word.casefold(), by_case, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word.casefold(), by_case, n=1, cutoff=likeness)
     return by_case[near[0]] if near else None
 
 
@@ -84,7 +84,7 @@ def where(root: Node, path: KeyPath) -> str:
     """A path of keys for people; of a tool or an import, with its name."""
     if len(path) < 2 or path[0] not in ("tools", "imports") or not isinstance(path[1], int):
         return _spelled(path)
-    name = _name_of(find(root, path[:2]))
+    name = name_of(find(root, path[:2]))
     item = spelled_key(path[:2]) + (f" ({name})" if name else "")
     return f"{item} → {_spelled(path[2:])}" if path[2:] else item
 
@@ -93,7 +93,7 @@ def _spelled(path: KeyPath) -> str:
     return spelled_key([step[:60] if isinstance(step, str) else step for step in path])
 
 
-def _name_of(node: Node | None) -> str:
+def name_of(node: Node | None) -> str:
     """The name of a tool, the document or the server of an import."""
     while isinstance(node, Mapping):
         node = next((node.entries[key] for key in _NAMING if key in node.entries), None)

@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from gemmagraph.tools.declared import units
 from gemmagraph.tools.declared.bodies import PYTHON
-from gemmagraph.tools.declared.checks import CHECKS
+from gemmagraph.tools.declared.checks import CHECKS, MADE
 from gemmagraph.tools.declared.format import assistant_schema
 from gemmagraph.tools.declared.forms import DURATION, RATE, SIZE, Form
+from gemmagraph.tools.declared.tools import NEED
 from gemmagraph.tools.declared.vocabulary import CHANNEL, NAME, PEOPLE, PIN, TOOL_NAME, URL, USER, VALUES, WRITTEN
 
 ROOT: Final = "assistant"
@@ -44,6 +45,7 @@ DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "parameters": {"type": "object", "additionalProperties": "false"},
     "result": {"keep": "head", "max_chars": "8000", "on_overflow": "truncate"},
+    "example": {"live": "true"},
     "approval": {"approvers": "whoever asked", "four_eyes": "false", "expires": "15m"},
     "http": {
         "method": "GET, or POST where something is sent",
@@ -81,6 +83,7 @@ _KINDS: Final[Mapping[str, tuple[Form, str]]] = {
     "URL": (URL, URL.right),
     "function": (PYTHON, PYTHON.right),
     "digest": (PIN, PIN.right),
+    "need": (NEED, NEED.right),
     "text or number": (WRITTEN, f"{WRITTEN.right}, taken as it is written"),
     "values": (VALUES, "a mapping of names to texts, numbers, true, false, null, or lists of these"),
 }
@@ -213,6 +216,7 @@ def _kinds() -> Iterator[str]:
 def _checks() -> Iterator[str]:
     for check in CHECKS:
         yield f"- {check.says}"
+    yield from (f"- {says}" for says in MADE)
 
 
 def _listed(keys: list[str]) -> str:

@@ -10,8 +10,9 @@ from itertools import combinations
 from typing import Final
 
 from gemmagraph.prompts.messages import JSON
-from gemmagraph.tools.declared.forms import Definitions, Flaw, Flaws, Form, Kind, kind_of
+from gemmagraph.tools.declared.forms import UNFIT, Definitions, Flaw, Flaws, Form, Kind, Unfit, kind_of
 from gemmagraph.tools.declared.nodes import Mapping, Node, Sequence, plain, shown
+from gemmagraph.tools.declared.problems import nearest
 
 _NONE: Final[Table[str, tuple[str, ...]]] = {}
 _NO_REASONS: Final[Table[str, str]] = {}
@@ -76,21 +77,39 @@ class Keys(Form):
         if type(node) is not Mapping:
             return self.misfit(node, flaws)
         read: dict[str, JSON] = {}
-        forms, entries = self._forms, node.entries
-        for key, child in entries.items():
+        forms = self._forms
+        for key, child in node.entries.items():
             form = forms.get(key, self._rest)
             if form is None:
                 flaws.append(self._unknown(node, key))
             else:
                 read[key] = form.read(child, flaws)
-        if len(entries) < self._least:
-            flaws.append(Flaw(node, f"must be {self.right}, not empty"))
-        for key in self._required:
-            if key not in entries:
-                flaws.append(Flaw(node, f"{key!r} is missing", self.keys[key].says))
-        if self._related:
-            self._relate(node, flaws)
+        self._relate(node, flaws)
         return read
+
+    def sound(self, node: Node) -> JSON | Unfit:
+        kept, flaws = self._kept(node)
+        enough = all(key in kept for key in self._required) and all(
+            any(key in kept for key in keys) for keys in (self._one_of, self._some_of) if keys
+        )
+        return kept if enough and all(flaw.key is not None for flaw in flaws) else UNFIT
+
+    def parts(self, node: Node) -> dict[str, JSON]:
+        """The keys that have no flaw, whether or not they are all that is needed."""
+        return self._kept(node)[0]
+
+    def _kept(self, node: Node) -> tuple[dict[str, JSON], Flaws]:
+        """The keys that have no flaw, and what is wrong with the others beside each other."""
+        kept: dict[str, JSON] = {}
+        flaws = Flaws()
+        if type(node) is Mapping:
+            self._relate(node, flaws)
+            barred = {flaw.key for flaw in flaws}
+            for key, child in node.entries.items():
+                form = self._forms.get(key, self._rest)
+                if form is not None and key not in barred and not isinstance(value := form.sound(child), Unfit):
+                    kept[key] = value
+        return kept, flaws
 
     def _unknown(self, node: Mapping, key: str) -> Flaw:
         known = list(self._forms)
@@ -99,10 +118,17 @@ class Keys(Form):
         return Flaw(node, "unknown key", hint, key=key, near=near, word=key)
 
     def _relate(self, node: Mapping, flaws: Flaws) -> None:
-        """What keys say about each other."""
+        """What must be there, and what keys say about each other."""
         there = node.entries
+        if len(there) < self._least:
+            flaws.append(Flaw(node, f"must be {self.right}, not empty"))
+        for key in self._required:
+            if key not in there and not self._misspelt(node, key):
+                flaws.append(Flaw(node, f"{key!r} is missing", self.keys[key].says))
+        if not self._related:
+            return
         for keys in filter(None, (self._one_of, self._some_of)):
-            if not any(key in there for key in keys):
+            if not any(key in there for key in keys) and not self._misspelt(node, *keys):
                 flaws.append(Flaw(node, f"one of {_listed(keys)} is missing"))
         found = [key for key in self._one_of if key in there]
         for other in found[1:]:
@@ -110,13 +136,18 @@ class Keys(Form):
         for key, needed in self._needs.items():
             if key in there:
                 for other in needed:
-                    if other not in there:
+                    if other not in there and not self._misspelt(node, other):
                         flaws.append(Flaw(node, f"{other!r} is missing", f"{key!r} needs it."))
         for key, barred in self._excludes.items():
             if key in there:
                 for other in barred:
                     if other in there:
                         flaws.append(Flaw(node, f"cannot stand beside {key!r}", key=other))
+
+    def _misspelt(self, node: Mapping, *missing: str) -> bool:
+        """Whether a key that is not known is likely to mean one of these: then that is said of it."""
+        unknown = (key for key in node.entries if key not in self._forms) if self._rest is None else ()
+        return any(nearest(key, missing) for key in unknown)
 
     def schema(self, definitions: Definitions) -> dict[str, JSON]:
         if self._name not in definitions:
@@ -170,11 +201,27 @@ class OneOf(Form):
     def read(self, node: Node, flaws: Flaws) -> JSON:
         if type(node) is not Mapping:
             return self.misfit(node, flaws)
-        for key, form in self._forms.items():
-            if key in node.entries:
-                return form.read(node, flaws)
-        flaws.append(Flaw(node, f"one of {_listed(self._forms)} is missing"))
+        if (form := self._of(node)) is not None:
+            return form.read(node, flaws)
+        meant = next((key for key in node.entries if nearest(key, self._forms)), None)
+        if meant is None:
+            flaws.append(Flaw(node, f"one of {_listed(self._forms)} is missing"))
+        else:
+            flaws.append(Flaw(node, "unknown key", key=meant, near=self._forms, word=meant))
         return None
+
+    def sound(self, node: Node) -> JSON | Unfit:
+        form = self._of(node)
+        return form.sound(node) if form else UNFIT
+
+    def parts(self, node: Node) -> dict[str, JSON]:
+        """As of `Keys`."""
+        form = self._of(node)
+        return form.parts(node) if form else {}
+
+    def _of(self, node: Node) -> Keys | None:
+        there = node.entries if type(node) is Mapping else {}
+        return next((form for key, form in self._forms.items() if key in there), None)
 
     def schema(self, definitions: Definitions) -> dict[str, JSON]:
         *most, last = self._forms.items()
@@ -203,6 +250,13 @@ class MapOf(Form):
                     flaws.append(Flaw(node, f"{shown(key)} must be {self._named}", key=key))
         read = self._form.read
         return {key: read(child, flaws) for key, child in node.entries.items()}
+
+    def sound(self, node: Node) -> JSON | Unfit:
+        if type(node) is not Mapping:
+            return UNFIT
+        named = (key for key in node.entries if self._fits is None or self._fits(key))
+        values = ((key, self._form.sound(node.entries[key])) for key in named)
+        return {key: value for key, value in values if not isinstance(value, Unfit)}
 
     def schema(self, definitions: Definitions) -> dict[str, JSON]:
         written: dict[str, JSON] = {"type": "object", "additionalProperties": self._form.schema(definitions)}
@@ -249,6 +303,10 @@ class Either(Form):
         form = self._by_kind.get(kind_of(node))
         return self.misfit(node, flaws) if form is None else form.read(node, flaws)
 
+    def sound(self, node: Node) -> JSON | Unfit:
+        form = self._by_kind.get(kind_of(node))
+        return UNFIT if form is None else form.sound(node)
+
     def schema(self, definitions: Definitions) -> dict[str, JSON]:
         return {"anyOf": [form.schema(definitions) for form in self._forms]}
 
@@ -262,6 +320,10 @@ class Short(Form):
 
     def read(self, node: Node, flaws: Flaws) -> JSON:
         return {self._key: self._form.read(node, flaws)}
+
+    def sound(self, node: Node) -> JSON | Unfit:
+        value = self._form.sound(node)
+        return value if isinstance(value, Unfit) else {self._key: value}
 
     def schema(self, definitions: Definitions) -> dict[str, JSON]:
         return self._form.schema(definitions)

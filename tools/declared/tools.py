@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from gemmagraph.tools.declared.bodies import HTTP, PYTHON, SHELL, SQL
-from gemmagraph.tools.declared.forms import DURATION, SIZE, Anything, Boolean, Choice, whole
+from gemmagraph.tools.declared.forms import CHARS, DURATION, Anything, Boolean, Choice, Text, whole
 from gemmagraph.tools.declared.structures import Either, Key, Keys, Listing, MapOf, Plain, Short
 from gemmagraph.tools.declared.vocabulary import NAMED, NAMES, PEOPLE, SOME_TEXT, TEMPLATE, TOOL_NAME, VERDICT
+from gemmagraph.tools.failures import KIND, KINDS
+
+BODIES: Final = ("python", "http", "shell", "sql")
+"""What a tool may act by."""
 
 _OBJECT = Plain("mapping", right="a mapping")
 
@@ -63,19 +67,19 @@ RESULT: Final = Keys(
         "template": Key(TEMPLATE, "A text made of the result: `Created #{{ result.number }}`."),
         "format": Key(Choice("table", "json", "text"), "How the result is written."),
         "keep": Key(Choice("head", "tail"), "Which end is kept when it is too long."),
-        "max_chars": Key(SIZE, "The most characters of result that the model is given."),
+        "max_chars": Key(CHARS, "The most characters of result that the model is given."),
         "on_overflow": Key(
             Choice("truncate", "spill", "error"), "What happens to more: cut, kept for `read_more`, or an error."
         ),
     },
     says="What the model is given of a result.",
+    excludes={"template": ("format",)},
 )
 
-_FAILURE = r"^([1-5][0-9][0-9]|[1-5]xx|exit(_[0-9]{1,3})?|timeout|unreachable|database|other)$"
 ERRORS: Final = MapOf(
     TEMPLATE,
-    names=_FAILURE,
-    named="a status (422, 4xx), exit, exit_3, timeout, unreachable, database or other",
+    names=KIND,
+    named=KINDS,
 )
 
 _EXAMPLE = Keys(
@@ -83,8 +87,14 @@ _EXAMPLE = Keys(
     {
         "user": Key(SOME_TEXT, "What a person says."),
         "args": Key(_OBJECT, "The arguments of the call that is right then.", required=True),
+        "live": Key(Boolean(), "Whether `gemmagraph tools test --live` makes the call; true unless said."),
     },
     says="An example of use; checked by `gemmagraph tools test`.",
+)
+
+NEED: Final = Text(
+    pattern=r"^(program:\S+|env:[A-Za-z_][A-Za-z0-9_]*|package:[A-Za-z_][A-Za-z0-9_]*)$",
+    right="program:NAME, env:NAME or package:NAME",
 )
 
 AROUND: Final = {
@@ -117,10 +127,14 @@ TOOL: Final = Keys(
             MapOf(TEMPLATE, names=NAMES, named=NAMED),
             "Values that the application fills in, unseen by the model: `{{ context.user }}`.",
         ),
+        "needs": Key(
+            Listing(NEED),
+            "What must be there, or the tool is unavailable: `program:git`, `env:TOKEN`, `package:pandas`.",
+        ),
         **AROUND,
     },
     says="A tool that the model may call.",
-    one_of=("python", "http", "shell", "sql"),
+    one_of=BODIES,
     needs=dict.fromkeys(("http", "shell", "sql"), ("description",)),
     why={
         "openapi": "It belongs under the imports of the file.",

@@ -125,6 +125,7 @@ class _Unpacking:
         self._request = request
         self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
         self._may_be_raw = coding == "deflate"
+        self._begun = b""
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         while piece and not self._inflate.eof:
@@ -150,6 +151,8 @@ class _Unpacking:
             # Some servers send "deflate" without the wrapping that the word promises.
             self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
             self._may_be_raw = False
-            return self._decompress(piece)
-        self._may_be_raw = False
+            return self._decompress(self._begun + piece)
+        if self._may_be_raw:
+            self._begun += piece
+            self._may_be_raw = len(self._begun) < 2  # zlib knows from the second byte on
         return part

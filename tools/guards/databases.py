@@ -7,7 +7,9 @@ threads: both drivers can be stopped there from outside, and one pool serves eve
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -25,10 +27,10 @@ from gemmagraph.tools.guards.databases_running import Running, Stopped
 from gemmagraph.tools.guards.databases_sqlite import Sqlite
 from gemmagraph.tools.guards.databases_statement import READS, Statement, read_statement
 from gemmagraph.tools.runtime import Job, in_thread, submit
-from gemmagraph.tools.secrets import Secrets
+from gemmagraph.tools.secrets import Secrets, mask_logs
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, CursorResult, Engine
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
@@ -96,6 +98,7 @@ class SqlConnection:
         refuse("The connection cannot be made", faults)
         self._lock = threading.Lock()
         self._opened: tuple[_Kind, Engine] | None = None
+        self._collected: weakref.finalize[..., SqlConnection] | None = None
 
     @property
     def shown(self) -> str:
@@ -161,6 +164,8 @@ class SqlConnection:
         """Closes what is open. A later statement opens it again."""
         with self._lock:
             opened, self._opened = self._opened, None
+            if self._collected is not None:
+                self._collected.detach()
         if opened is not None:
             await in_thread(opened[1].dispose)
 
@@ -190,7 +195,11 @@ class SqlConnection:
         try:
             running.hold(lambda: kind.stop(raw), lambda: kind.break_off(raw))
             kind.begin(raw, running)
-            answer = self._answer(connection, kind, running, statement, binds)
+            text = written(statement, binds, kind.name)
+            values = {name: sent(bind, kind.name) for name, bind in binds.items()}
+            options: dict[str, Any] = {"stream_results": kind.streams(statement), "max_row_buffer": _BATCH}
+            running.check()
+            answer = self._answer(kind.patiently(lambda: connection.exec_driver_sql(text, values, options), running))
             running.check()
             if not self.read_only:
                 try:
@@ -203,19 +212,7 @@ class SqlConnection:
             if running.stopped or not _cleaned(kind, raw):
                 connection.invalidate()
 
-    def _answer(
-        self,
-        connection: Connection,
-        kind: _Kind,
-        running: Running,
-        statement: Statement,
-        binds: Mapping[str, Bind],
-    ) -> Answer:
-        text = written(statement, binds, kind.name)
-        values = {name: sent(bind, kind.name) for name, bind in binds.items()}
-        options: dict[str, Any] = {"stream_results": kind.streams(statement), "max_row_buffer": _BATCH}
-        running.check()
-        result = kind.patiently(lambda: connection.exec_driver_sql(text, values, options), running)
+    def _answer(self, result: CursorResult[Any]) -> Answer:
         if not result.returns_rows:
             return {"rows_affected": max(0, result.rowcount)}
         with closing(result):
@@ -225,7 +222,11 @@ class SqlConnection:
         with self._lock:
             if self._opened is None:
                 kind = self._kind()
-                self._opened = kind, kind.engine()
+                engine = kind.engine()
+                self._opened = kind, engine
+                # Of its connections none is in use then: a statement that runs holds this.
+                self._collected = weakref.finalize(self, _dispose, engine, os.getpid())
+                mask_logs("sqlalchemy", "psycopg")  # they write rows
             return self._opened
 
     def _kind(self) -> _Kind:
@@ -251,6 +252,12 @@ def _read(name: str, value: Any, reader: Callable[[Any], N], faults: list[Fault]
 
 def _bind(name: str, value: object) -> Bind:
     return value if isinstance(value, Bind) else bound(name, value)
+
+
+def _dispose(engine: Engine, opener: int) -> None:
+    """Closes its connections, unless they are those of the process of which this is a fork."""
+    if os.getpid() == opener:
+        engine.dispose()
 
 
 def _cleaned(kind: _Kind, raw: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from gemmagraph.prompts.messages import JSON
@@ -14,6 +15,8 @@ _PASSING: Final = ("40001", "40P01", "55P03")
 _NOT_OPENED: Final = 14
 _BUSY: Final = (5, 6)
 _INTERRUPTED: Final = 9
+_ABSENT: Final = re.compile(r'FATAL: +(role|database) ".*" does not exist')
+"""What PostgreSQL says to who wants to connect. The name is part of the DSN, and not for the model."""
 
 
 def too_late(seconds: float, *, unknown: bool = False) -> BodyError:
@@ -37,6 +40,12 @@ def failure(error: Exception, running: Running, seconds: float, *, committing: b
     number = getattr(cause, "sqlite_errorcode", 0) & 0xFF
     if state in _LATE or number == _INTERRUPTED or (number in _BUSY and running.over) or _waited(error):
         return too_late(seconds)
+    if found := _ABSENT.search(str(cause)) if _lost(cause, state) else None:
+        return BodyError(
+            f"The database cannot be reached: its server has no such {found[1]}.",
+            kinds=("unreachable",),
+            unknown=committing,
+        )
     if number == _NOT_OPENED or state.startswith(_UNREACHABLE) or _lost(cause, state):
         return BodyError(
             "The database cannot be reached.", kinds=("unreachable",), transient=True, unknown=committing

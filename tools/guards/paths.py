@@ -163,14 +163,18 @@ class Root:
             entries = [_entry(found) for found, _ in zip(names, range(MAX_ENTRIES), strict=False)]
         return sorted(entries, key=lambda entry: entry.name)
 
-    def files(self, path: str = ".") -> Iterator[str]:
-        """The paths of the plain files in a folder and in all below it. Not more than 10,000; links are left out."""
+    def files(self, path: str = ".", *, hidden: bool = False) -> Iterator[str]:
+        """The paths of the plain files in a folder and in all below it. Not more than 10,000; links are left out.
+
+        Args:
+            hidden: whether those count too whose name, or that of a folder on the way, begins with a dot.
+        """
         start = "/".join(_parts(path))
         count = 0
         with self._folder(path) as folder:
             for top, folders, names, fd in os.fwalk(".", dir_fd=folder):
-                folders.sort()
-                for name in sorted(names):
+                folders[:] = sorted(name for name in folders if hidden or name[:1] != ".")
+                for name in sorted(name for name in names if hidden or name[:1] != "."):
                     mode = _mode(fd, name)
                     if mode is None or not stat.S_ISREG(mode):
                         continue

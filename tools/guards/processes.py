@@ -26,6 +26,7 @@ from typing import Any, Final, Literal
 from gemmagraph.tools.errors import ToolError
 from gemmagraph.tools.guards.sandbox import Sandbox
 from gemmagraph.tools.runtime import in_thread
+from gemmagraph.tools.secrets import beginning, ending, longest
 
 _INHERITED: Final = ("PATH", "LANG", "HOME")
 _READ: Final = 1 << 16
@@ -209,17 +210,23 @@ class _Output:
         self._head, self._tail, self._seen = bytearray(), bytearray(), 0
         self._head_room = {"head": limits.output, "tail": 0, "ends": limits.output // 2}[limits.keep]
         self._tail_room = limits.output - self._head_room
+        self._margin = 4 * longest()
+        """Bytes in front of the tail, so that a secret is seen whole of which only the end would be kept."""
 
     @property
     def cut(self) -> int:
         return max(0, self._seen - self._head_room - self._tail_room)
 
     def text(self) -> str:
-        tail = self._tail[max(0, len(self._tail) - self._tail_room) :]
+        """Masked where it is cut, so that no half of a secret stays there."""
         if not self.cut:
-            return (self._head + tail).decode(errors="replace")
-        gap = f"\n[... {self.cut} bytes left out ...]\n" if self._head and tail else ""
-        return self._head.decode(errors="replace") + gap + tail.decode(errors="replace")
+            return (self._head + self._tail).decode(errors="replace")
+        kept = self._tail[len(self._tail) - self._tail_room :].decode(errors="replace")
+        before = self._head if self._seen == len(self._head) + len(self._tail) else b""
+        head = self._head.decode(errors="replace")
+        tail = ending((before + self._tail).decode(errors="replace"), len(kept))
+        gap = f"\n[... {self.cut} bytes left out ...]\n" if head and tail else ""
+        return beginning(head, len(head)) + gap + tail
 
     def take_rest(self) -> None:
         """Takes what is still in the pipe. Its writers are gone, unless they belong to another user."""
@@ -239,8 +246,9 @@ class _Output:
             self._head += piece[:room]
             piece = piece[room:]
         self._tail += piece
-        if len(self._tail) > 2 * self._tail_room:
-            del self._tail[: len(self._tail) - self._tail_room]
+        room = self._tail_room + self._margin if self._tail_room else 0
+        if len(self._tail) > 2 * room:
+            del self._tail[: len(self._tail) - room]
         return True
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from itertools import count
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote, urlencode
 
 import httpcore
@@ -27,7 +27,7 @@ from gemmagraph.tools.guards.addresses import Address
 from gemmagraph.tools.guards.answers import ACCEPTED, as_httpx, bounded
 from gemmagraph.tools.guards.hosts import Hosts, Origin, literal_address, origin_of, split_base
 from gemmagraph.tools.guards.targets import Prefix
-from gemmagraph.tools.secrets import mask_logs
+from gemmagraph.tools.secrets import beginning, mask_logs
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a name and a port."""
@@ -39,6 +39,8 @@ CONNECT: Final = 10.0
 ANSWERED: Final = "gemmagraph_answered"
 """Set among a request's extensions once an answer began, be it a redirect: from then on it may have had effects."""
 
+_REDIRECTED: Final = "gemmagraph_redirected"
+"""The last request and the answers to those before it, among the extensions of an answer that redirects led to."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OF_A_BODY = frozenset({b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"})
@@ -46,7 +48,7 @@ _HARMLESS = frozenset({b"accept", b"accept-language", b"user-agent", b"range", *
 """The headers that go to other origins too. Any other may hold a key."""
 
 # They write addresses with their queries, and the headers of answers.
-mask_logs("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
+mask_logs("httpx", "httpcore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ def guarded_client(
     resolver: Resolver | None = None,
     verify: ssl.SSLContext | None = None,
 ) -> httpx.AsyncClient:
-    """An `httpx.AsyncClient` that asks only the hosts it was made for.
+    """An `httpx.AsyncClient` that asks only the hosts it was made for. After redirects an answer has the last `url`,
+    and the others' answers in `history`, without their bodies.
 
     Args:
         base_url: where it is made for. Only this host may be private, and only below this path it is asked.
@@ -95,7 +98,7 @@ def guarded_client(
         resolver=resolver,
         verify=verify,
     )
-    return httpx.AsyncClient(
+    return _Client(
         transport=transport,
         base_url=base_url,
         headers=headers,
@@ -103,6 +106,16 @@ def guarded_client(
         trust_env=False,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     )
+
+
+class _Client(httpx.AsyncClient):
+    """A client whose transport follows redirects: httpx knows of the first request only."""
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        answer = await super().send(request, **options)
+        if redirects := answer.extensions.get(_REDIRECTED):
+            answer.request, answer.history = redirects
+        return answer
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
@@ -153,6 +166,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         origin = _origin(request.url)
         home = self.hosts.home or origin
         asked = request
+        history: list[httpx.Response] = []
         abroad = False
         for followed in count():
             self.hosts.check(origin)
@@ -164,9 +178,12 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             try:
                 location = httpx.Headers(answer.headers).get("Location") if answer.status in _REDIRECTS else None
                 if location is None or not self._redirects:
-                    return bounded(answer, request, limit=self._max_bytes, deadline=deadline)
+                    found = bounded(answer, request, limit=self._max_bytes, deadline=deadline)
+                    found.extensions |= {_REDIRECTED: (request, history)} if history else {}
+                    return found
                 if followed == self._redirects:
                     raise ToolError(f"{home} redirects more than {self._redirects} times.")
+                history.append(_without_body(answer, request))
                 request, origin = _redirected(request, origin, answer.status, location)
             except BaseException:
                 await answer.aclose()
@@ -243,6 +260,12 @@ def _headers(request: httpx.Request, own: Mapping[str, str], abroad: bool) -> li
     return [(b"Host", request.url.netloc), *kept, *said, (b"Accept-Encoding", ACCEPTED)]
 
 
+def _without_body(answer: httpcore.Response, request: httpx.Request) -> httpx.Response:
+    """An answer of which only the head was read."""
+    headers = [each for each in answer.headers if each[0].lower() not in _OF_A_BODY]
+    return httpx.Response(answer.status, headers=headers, request=request)
+
+
 def _redirected(request: httpx.Request, origin: Origin, status: int, location: str) -> tuple[httpx.Request, Origin]:
     """The request that a redirect asks for.
 
@@ -252,7 +275,7 @@ def _redirected(request: httpx.Request, origin: Origin, status: int, location: s
     try:
         url = request.url.join(location)
     except (httpx.InvalidURL, ValueError) as exc:
-        raise ToolError(f"{origin} redirects to {location[:200]!r}, which is no URL.") from exc
+        raise ToolError(f"{origin} redirects to {beginning(location, 200)!r}, which is no URL.") from exc
     target = _origin(url)
     if origin.scheme == "https" and target.scheme == "http":
         raise ToolError(f"{origin} redirects to {target}, which is not encrypted.")

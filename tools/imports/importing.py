@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
-from gemmagraph.tools.declared.making import Maker
+from gemmagraph.tools.declared.imports import IMPORT
+from gemmagraph.tools.declared.making import Maker, around_of
 from gemmagraph.tools.declared.nodes import KeyPath
 from gemmagraph.tools.declared.problems import FileErrors
-from gemmagraph.tools.errors import ToolDefinitionError
-from gemmagraph.tools.imports.foreign import Import
+from gemmagraph.tools.errors import ToolDefinitionError, Unavailable
+from gemmagraph.tools.imports.foreign import Import, Surroundings
 from gemmagraph.tools.tool import Tool
 
 _OF_THE_FILE: Final = (("include",), ("overrides",), ("auth",), ("base_url",))
@@ -19,27 +20,33 @@ _OF_THE_FILE: Final = (("include",), ("overrides",), ("auth",), ("base_url",))
 
 def imports_of(maker: Maker) -> list[Import]:
     """The imports of a file. Nothing is connected or started; what is wrong is noted in `maker`."""
-    found = [
-        _import(maker, ("imports", i), said) for i, said in enumerate(maker.document.values.get("imports") or ())
-    ]
+    count = len(maker.document.values.get("imports") or ())
+    found = [_import(maker, ("imports", index)) for index in range(count)]
     return [one for one in found if one is not None]
 
 
-def _import(maker: Maker, path: KeyPath, said: Mapping[str, Any]) -> Import | None:
-    at = maker.document.place(path)
-    folder, place = maker.document.folder(path), f"{at.file}:{at.line}"
+def _import(maker: Maker, path: KeyPath) -> Import | None:
+    document = maker.document
+    said = document.parts(path, IMPORT)
+    for name, override in (said.get("overrides") or {}).items():
+        maker.guarded((*path, "overrides", name), partial(around_of, override, {}))
+    if "mcp" not in said and not {"openapi", "include"} <= said.keys():
+        return None
+    at = document.place(path)
+    place = f"{at.file}:{at.line}"
+    if why := document.settings.missing(path):
+        return Import(document.name(path), "openapi" if "openapi" in said else "mcp", place, partial(_lacking, why))
     if "openapi" in said:
         from gemmagraph.tools.imports.openapi import openapi_import as read
     else:
         from gemmagraph.tools.imports.mcp import mcp_import as read
-    keys: dict[str, Any] = {
-        "folder": folder,
-        "secrets": maker.secrets,
-        "place": place,
-        "defaults": maker.document.defaults(path),
-    }
-    one: Import | None = maker.guarded(path, lambda: read(said, **keys))
+    around = Surroundings(document.folder(path), maker.secrets, place, document.defaults(path))
+    one: Import | None = maker.guarded(path, lambda: read(said, around))
     return one and replace(one, open=lambda: _opened(maker, path, one))
+
+
+async def _lacking(why: str) -> list[Tool]:
+    raise Unavailable(f"It cannot be opened here: {why}.")
 
 
 async def _opened(maker: Maker, path: KeyPath, one: Import) -> list[Tool]:

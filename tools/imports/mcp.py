@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
 from importlib.util import find_spec
@@ -28,13 +28,14 @@ from gemmagraph.tools.declared.tools import AROUND
 from gemmagraph.tools.declaring import declared_tool
 from gemmagraph.tools.errors import BodyError, Fault, ToolDefinitionError, refuse
 from gemmagraph.tools.fields import Scope
-from gemmagraph.tools.imports.foreign import Import, overridden
-from gemmagraph.tools.imports.mcp_definitions import MOST_SHOWN, Definition, described, pinned, readable
+from gemmagraph.tools.imports.foreign import Import, Surroundings, overridden
+from gemmagraph.tools.imports.mcp_definitions import MOST_SHOWN, Definition, pinned
 from gemmagraph.tools.imports.mcp_results import value_of
-from gemmagraph.tools.imports.mcp_targets import ServerKeys, Target, target_of
+from gemmagraph.tools.imports.mcp_targets import Program, ServerKeys, Target, target_of
 from gemmagraph.tools.imports.schemas import limited
+from gemmagraph.tools.imports.texts import readable
 from gemmagraph.tools.runtime import in_thread, run_sync
-from gemmagraph.tools.secrets import Secrets, mask, mask_json
+from gemmagraph.tools.secrets import mask, mask_json, mask_logs
 from gemmagraph.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ START_SECONDS: Final = 30.0
 _OF_AN_OVERRIDE: Final = ("name", "description", *AROUND)
 _HERE: Final = "gemmagraph.tools.imports"
 _CLOSING: Final = 20.0
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.*-]{1,64}")
+_LOGGERS: Final = ("mcp", "client", "httpx2", "httpcore2")
+"""Those of the MCP library and of what it asks by."""
 
 
 class McpServer:
@@ -79,6 +83,7 @@ class McpServer:
     _loop: asyncio.AbstractEventLoop | None
     _session: Session | None
     _starting: asyncio.Task[Session] | None
+    _doubting: asyncio.Task[None] | None
     _finalizer: weakref.finalize[Any, McpServer] | None
 
     def __init__(
@@ -118,6 +123,14 @@ class McpServer:
         """Where it is, as JSON; secrets by their names."""
         return self._target.facts()
 
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names and globs, one of which each of its tools' names fits; None: any may."""
+        given = {name: str(said["name"]) for name, said in self._overrides.items() if "name" in said}
+        # What cannot stand in a name becomes one `_`, however much it is.
+        globs = [given.get(one, one).replace("?", "*") for one in self._include]
+        return (*globs, *given.values()) if all(map(_PLAIN.fullmatch, globs)) else None
+
     async def tools(self) -> list[Tool]:
         """Its tools as they are now: it is asked again if it said that they changed.
 
@@ -140,7 +153,9 @@ class McpServer:
             )
         return made
 
-    async def call(self, definition: Definition, arguments: Mapping[str, JSON]) -> CallToolResult:
+    async def call(
+        self, definition: Definition, arguments: Mapping[str, JSON], context: ToolContext
+    ) -> CallToolResult:
         """What one of its tools answers.
 
         Raises:
@@ -151,7 +166,11 @@ class McpServer:
             if self._pin and definition not in await session.tools():
                 shown = readable(definition.name, MOST_SHOWN)
                 raise BodyError(f"{shown} has changed since it was pinned, and was not called.", kinds=("changed",))
-            return await session.call(definition.name, arguments)
+            try:
+                return await session.call(definition.name, arguments, context)
+            except asyncio.CancelledError:
+                self._doubt(session)
+                raise
 
         return await self._there(lambda: self._with_session(asked))
 
@@ -190,7 +209,8 @@ class McpServer:
                 left_out[shown] = f"another of its tools is called {tool.name} already"
             tools.setdefault(tool.name, tool)
         refuse(f"The tools of the MCP server {self.name}", faults)
-        self.left_out = left_out
+        self.left_out.clear()
+        self.left_out |= left_out
         return [*tools.values()]
 
     def _tool(self, one: Definition) -> Tool:
@@ -199,7 +219,7 @@ class McpServer:
             ToolDefinitionError: it cannot have this name, or these parameters.
         """
         name = str(self._overrides.get(one.name, {}).get("name") or one.title)
-        parameters = limited(name, cast("Mapping[str, JSON]", described(dict(one.parameters))))
+        parameters = limited(name, one.parameters)
         return declared_tool(name, one.told or name, parameters, McpBody(self, one))
 
     def _overridden(self, tool: Tool, name: str, faults: list[Fault]) -> Tool:
@@ -230,7 +250,7 @@ class McpServer:
 
     def _forget(self) -> None:
         self._pid = os.getpid()
-        self._loop = self._session = self._starting = self._finalizer = None
+        self._loop = self._session = self._starting = self._doubting = self._finalizer = None
 
     async def _listed(self) -> tuple[list[Definition], dict[str, str]]:
         async def asked(session: Session) -> tuple[list[Definition], dict[str, str]]:
@@ -251,6 +271,8 @@ class McpServer:
 
     async def _running(self) -> Session:
         """The session, begun if there is none. Whoever stops waiting for its beginning stops nobody else."""
+        if self._doubting is not None:
+            await asyncio.wait({self._doubting})
         if self._session is not None and not self._session.over.is_set():
             return self._session
         if self._starting is None:
@@ -265,11 +287,18 @@ class McpServer:
                 raise BodyError(f"The MCP server {self.name} was closed.", kinds=("unreachable",)) from None
             raise
 
+    def _doubt(self, session: Session) -> None:
+        """A call was given up, as its time was over or somebody stopped it. A program that answers nothing any more
+        is ended, so that the next call starts it anew."""
+        if isinstance(self._target, Program) and (self._doubting is None or self._doubting.done()):
+            self._doubting = asyncio.create_task(session.end_if_silent())
+
     async def _begun(self) -> Session:
         try:
             # Both take a while to load, and others are at work on this loop.
             module = await in_thread(import_module, f"{_HERE}.mcp_session")
             await in_thread(import_module, f"{_HERE}.{self._target.loads}")
+            mask_logs(*_LOGGERS)  # they write addresses and messages
             failures = module.Failures()
             session: Session = module.Session(self.name, *self._target.open(failures), failures)
             await session.start(self._seconds)
@@ -324,47 +353,27 @@ class McpBody:
 
     async def perform(self, rendered: Rendered, context: ToolContext) -> object:
         arguments = cast("Mapping[str, JSON]", rendered.live)
-        result = await self.server.call(self.definition, arguments)
+        result = await self.server.call(self.definition, arguments, context)
         return value_of(result, self.definition.title, structured=self.definition.output is not None)
 
     async def close(self) -> None:
         await self.server.close()
 
 
-@dataclass
-class McpImport(Import):
-    """An import whose server can say what it left out."""
-
-    server: McpServer
-
-    @property
-    def left_out(self) -> dict[str, str]:
-        return self.server.left_out
-
-
-def mcp_import(
-    said: Mapping[str, Any],
-    *,
-    folder: Path,
-    secrets: Secrets,
-    place: str,
-    defaults: Mapping[str, Any] = MappingProxyType({}),
-) -> McpImport:
+def mcp_import(said: Mapping[str, Any], around: Surroundings) -> Import:
     """The import that a file declares. The server is started when it is opened.
 
     Args:
         said: the mapping under `imports:`.
-        folder: what relative paths are relative to.
-        place: file and line.
-        defaults: what holds for each tool of which nothing else is said.
 
     Raises:
         ToolDefinitionError: something is wrong with what is said; it holds all that is.
     """
     keys: Any = {key: value for key, value in said["mcp"].items() if key != "type"}
     keys |= {key: said[key] for key in ("include", "overrides", "pin") if key in said}
-    server = McpServer(folder=folder, place=place, defaults=defaults, secrets=secrets, **keys)
-    return McpImport(server.name, "mcp", place, server.tools, server)
+    place, secrets = around.place, around.secrets
+    server = McpServer(folder=around.folder, place=place, defaults=around.defaults, secrets=secrets, **keys)
+    return Import(server.name, "mcp", place, server.tools, server.names, server.left_out)
 
 
 def mcp_tools(**keys: Unpack[ServerKeys]) -> list[Tool]:

@@ -1,6 +1,6 @@
 """What an MCP server says of its tools: read with care, since somebody else wrote it, and pinned.
 
-Marks of its own (`readOnlyHint` and the like) count for nothing. Characters that no reader sees leave its texts.
+Marks of its own (`readOnlyHint` and the like) count for nothing.
 """
 
 from __future__ import annotations
@@ -8,16 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 from gemmagraph.prompts.messages import JSON
+from gemmagraph.tools.imports.texts import readable
 
 MOST_OF_A_DESCRIPTION: Final = 2_000
-MOST_OF_A_PROPERTY: Final = 500
 MOST_SHOWN: Final = 100
 """Characters of a name that messages repeat."""
 _MOST_OF_A_DEFINITION: Final = 256 * 1024
@@ -74,26 +73,6 @@ def tidied(
         else:
             kept.append(tidy)
     return kept, refused
-
-
-def described(schema: JSON) -> JSON:
-    """A schema whose descriptions are short, and hold nothing that cannot be seen."""
-    if isinstance(schema, list):
-        return [described(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        key: readable(value, MOST_OF_A_PROPERTY)
-        if key in ("description", "title") and isinstance(value, str)
-        else described(value)
-        for key, value in schema.items()
-    }
-
-
-def readable(text: str, most: int) -> str:
-    """A text without control characters and what else has no look, of at most so many characters."""
-    seen = "".join(char for char in text[: 4 * most] if char in "\n\t" or unicodedata.category(char)[0] != "C")
-    return seen if len(seen) <= most else seen[: most - 1] + "…"
 
 
 def _tidy(entry: Mapping[str, Any]) -> dict[str, Any]:

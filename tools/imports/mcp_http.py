@@ -20,8 +20,9 @@ from gemmagraph.prompts.errors import GemmagraphError
 from gemmagraph.tools.bodies.http_answers import failed
 from gemmagraph.tools.errors import BodyError, ToolError
 from gemmagraph.tools.guards.transport import ANSWERED, CONNECT, Credentials, GuardedTransport
-from gemmagraph.tools.imports.mcp_definitions import readable
 from gemmagraph.tools.imports.mcp_failures import MOST_BYTES, Failures, SessionLost
+from gemmagraph.tools.imports.texts import readable
+from gemmagraph.tools.secrets import beginning
 
 if TYPE_CHECKING:
     import ssl
@@ -179,7 +180,7 @@ def _failure(problem: BaseException, request: httpx2.Request) -> BodyError:
 
 def _refusal(answer: httpx.Response, host: str, content: bytes) -> BodyError:
     status = answer.status_code
-    text = content[: 4 * _MOST_SAID].decode(errors="replace")
+    text = beginning(content[: 16 * _MOST_SAID].decode(errors="replace"), 4 * _MOST_SAID)
     said = "" if text.lstrip()[:1] in ("", "<") else f": {readable(text, _MOST_SAID).strip()}"
     hint = "Give what proves who you are under `headers`." if status in (401, 403) else ""
     kinds = (str(status), f"{status // 100}xx")

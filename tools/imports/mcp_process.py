@@ -20,9 +20,10 @@ from mcp_types import JSONRPCError, JSONRPCMessage, jsonrpc_message_adapter
 
 from gemmagraph.tools.errors import BodyError
 from gemmagraph.tools.guards.processes import ProcessLimits, connected, last_words, order_for, send
-from gemmagraph.tools.imports.mcp_definitions import readable
 from gemmagraph.tools.imports.mcp_failures import MOST_BYTES, Failures
 from gemmagraph.tools.imports.mcp_streams import Incoming, Stream
+from gemmagraph.tools.imports.texts import readable
+from gemmagraph.tools.secrets import ending, longest
 
 _LIMITS: Final = ProcessLimits(cpu=1 << 30, memory=1 << 42, processes=1024, file_size=1 << 42, files=4096)
 """A server stays, and some reserve much memory at once: only the number of its processes is bounded."""
@@ -134,7 +135,7 @@ class _Lines(Incoming):
                 try:
                     message = jsonrpc_message_adapter.validate_json(line, by_name=False)
                 except ValueError:
-                    self._words.data_received(line[:_WORDS] + b"\n")
+                    self._words.data_received(line + b"\n")
                     self._noise += 1
                     if self._noise % _BURST == 0:
                         await asyncio.sleep(_BREATH)
@@ -205,7 +206,8 @@ class _Words(asyncio.Protocol):
         self._pipe = transport
 
     def data_received(self, data: bytes) -> None:
-        self._kept = (self._kept + data)[-_WORDS:]
+        most = _WORDS + 4 * longest()  # so that a secret is seen whole of which only the end would be kept
+        self._kept = (self._kept + data[-most:])[-most:]
         self._heard += len(data)
         if self._heard > _A_LOT and self._pipe is not None:
             self._heard = 0
@@ -217,7 +219,8 @@ class _Words(asyncio.Protocol):
             self._pipe.resume_reading()
 
     def last(self) -> str:
-        return " ".join(readable(self._kept.decode(errors="replace"), _WORDS).split())[-_MOST_SAID:]
+        said = ending(self._kept.decode(errors="replace"), _WORDS)
+        return " ".join(readable(said, _WORDS).split())[-_MOST_SAID:]
 
 
 async def _drained(reader: asyncio.StreamReader) -> None:

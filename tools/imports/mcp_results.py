@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools.errors import BodyError
-from gemmagraph.tools.imports.mcp_definitions import readable
+from gemmagraph.tools.imports.texts import readable
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult

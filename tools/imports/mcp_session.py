@@ -1,8 +1,9 @@
 """One session with an MCP server: from its handshake until one of both sides ends it.
 
 It lives in a task of its own, since what the MCP library opens in one task must be closed there. What the server
-sends without being asked is dropped, but for the news that its tools changed; its own requests, to sample, to elicit
-or to name roots, are refused by the library. Loaded when the first server is asked.
+sends without being asked is dropped, but for the news that its tools changed, and of how far a call is that somebody
+watches; its own requests, to sample, to elicit or to name roots, are refused by the library. Loaded when the first
+server is asked.
 """
 
 from __future__ import annotations
@@ -36,10 +37,12 @@ from mcp_types.version import LATEST_HANDSHAKE_VERSION
 from pydantic import ValidationError
 
 from gemmagraph.prompts.messages import JSON
+from gemmagraph.tools.context import ToolContext
 from gemmagraph.tools.errors import BodyError
-from gemmagraph.tools.imports.mcp_definitions import Definition, readable, tidied
+from gemmagraph.tools.imports.mcp_definitions import Definition, tidied
 from gemmagraph.tools.imports.mcp_failures import Failures
 from gemmagraph.tools.imports.mcp_streams import Incoming
+from gemmagraph.tools.imports.texts import readable
 
 if TYPE_CHECKING:
     from mcp.client._transport import TransportStreams
@@ -52,6 +55,8 @@ _TOO_OLD: Final = (UNSUPPORTED_PROTOCOL_VERSION, METHOD_NOT_FOUND, INVALID_REQUE
 """How a server may refuse a handshake that it does not know."""
 _CLOSING: Final = 8.0
 """Seconds that a session gets to end, longer than what it waits for by itself."""
+_PULSE: Final = 1.0
+"""Seconds in which the server must answer a ping once a call was given up."""
 _MOST_SAID: Final = 1_000
 _BURST: Final = 50
 _BREATH: Final = 0.05
@@ -82,6 +87,8 @@ class Session:
         """The tools of the last list that cannot be used, and why."""
         self.awaited = 3
         """Answers that may still come; the handshake takes up to three."""
+        self.watched = 0
+        """Calls of which somebody sees how far they are."""
         self._server = server
         self._streams = streams
         self._failures = failures
@@ -138,16 +145,42 @@ class Session:
                     raise
         return self._listed
 
-    async def call(self, name: str, arguments: Mapping[str, JSON]) -> CallToolResult:
-        """What one of its tools answers. When the caller is cancelled, the server is told so.
+    async def call(self, name: str, arguments: Mapping[str, JSON], context: ToolContext) -> CallToolResult:
+        """What one of its tools answers. When the caller is cancelled, the server is told so. How far it is, is asked
+        for only where somebody sees it.
 
         Raises:
             BodyError: it refused, or the connection broke.
         """
         params = CallToolRequestParams(name=name, arguments=dict(arguments))
         request = CallToolRequest(params=params)
-        answer: CallToolResult = await self._asked(self._ready.result().send_request(request, CallToolResult))
+        session = self._ready.result()
+        if not context.watched:
+            plain: CallToolResult = await self._asked(session.send_request(request, CallToolResult))
+            return plain
+
+        async def tell(progress: float, total: float | None, message: str | None) -> None:
+            said = f"{progress:g} of {total:g}" if total else f"{progress:g}"
+            context.progress(readable(message or said, _MOST_SAID), progress / total if total else None)
+
+        self.watched += 1
+        try:
+            answer: CallToolResult = await self._asked(
+                session.send_request(request, CallToolResult, progress_callback=tell)
+            )
+        finally:
+            self.watched -= 1
         return answer
+
+    async def end_if_silent(self) -> None:
+        """Ends it if the server answers nothing any more."""
+        try:
+            async with asyncio.timeout(_PULSE):
+                await self._asked(self._ready.result().send_ping())
+        except TimeoutError:
+            self.over.set()
+        except BodyError:
+            pass  # it knows no ping, which is an answer too; or it has ended
 
     async def _keep(self, seconds: float) -> None:
         """The whole session."""
@@ -273,7 +306,9 @@ class _Sieve(Incoming):
                 self._session.awaited -= 1
             if isinstance(message, JSONRPCNotification):
                 self._session.stale |= message.method == "notifications/tools/list_changed"
-                continue
+                if not (self._session.watched and message.method == "notifications/progress"):
+                    continue
+                return item
             if isinstance(message, JSONRPCResponse) and isinstance(entries := message.result.get("tools"), list):
                 message.result["tools"], refused = tidied(entries, self._problem)
                 self._session.refused |= refused

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from gemmagraph.prompts.messages import JSON
@@ -18,7 +17,7 @@ from gemmagraph.tools.declared.problems import did_you_mean
 from gemmagraph.tools.declared.tools import AROUND
 from gemmagraph.tools.declaring import declared_tool
 from gemmagraph.tools.errors import Fault, ToolDefinitionError, refuse
-from gemmagraph.tools.imports.foreign import Import, overridden
+from gemmagraph.tools.imports.foreign import Import, Surroundings, overridden
 from gemmagraph.tools.imports.openapi_arguments import inputs_of
 from gemmagraph.tools.imports.openapi_body import OpenApiBody
 from gemmagraph.tools.imports.openapi_document import (
@@ -29,10 +28,18 @@ from gemmagraph.tools.imports.openapi_document import (
     is_url,
     read_document,
 )
-from gemmagraph.tools.imports.openapi_operations import Operation, chosen, operations_of
+from gemmagraph.tools.imports.openapi_operations import (
+    MOST_SHOWN,
+    Operation,
+    chosen,
+    means_one,
+    operations_of,
+)
 from gemmagraph.tools.imports.openapi_request import Request
 from gemmagraph.tools.imports.openapi_servers import Scheme, Servers, carried, lacking, schemes_of
+from gemmagraph.tools.imports.openapi_texts import tool_name
 from gemmagraph.tools.imports.schemas import limited
+from gemmagraph.tools.imports.texts import readable
 from gemmagraph.tools.runtime import in_thread, run_sync
 from gemmagraph.tools.secrets import Secrets
 from gemmagraph.tools.tool import Tool
@@ -59,43 +66,39 @@ class _Asked:
     place: str
     resolver: Resolver | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    left_out: dict[str, str] | None = None
+    """Takes operations that are chosen among others and cannot be used, and why; None: that is an error."""
 
 
-def openapi_import(
-    said: Mapping[str, Any],
-    *,
-    folder: Path,
-    secrets: Secrets,
-    place: str,
-    defaults: Mapping[str, Any] = MappingProxyType({}),
-) -> Import:
+def openapi_import(said: Mapping[str, Any], around: Surroundings) -> Import:
     """The import that a file declares. The document is read when it is opened.
 
     Args:
         said: the mapping under `imports:`.
-        folder: what a path to the document is relative to.
-        place: file and line.
-        defaults: what holds for each tool of which nothing else is said.
 
     Raises:
         ToolDefinitionError: something is wrong with what is said; it holds all that is.
     """
     source = said["openapi"]
     overrides, auth, base_url = said.get("overrides") or {}, said.get("auth"), said.get("base_url")
-    asked = _Asked(said["include"], overrides, auth, base_url, secrets, place, defaults=defaults)
+    secrets, place = around.secrets, around.place
+    left_out: dict[str, str] = {}
+    asked = _Asked(
+        said["include"], overrides, auth, base_url, secrets, place, defaults=around.defaults, left_out=left_out
+    )
     pin = said.get("pin") or ""
     faults = [*_of_connection(asked)]
     if is_url(source) and not pin:
         faults.append(
-            Fault(("pin",), "a document from a URL is pinned.", "`gemmagraph tools pin` writes the digest.")
+            Fault(("openapi",), "a document from a URL must be pinned", "`gemmagraph tools pin` writes the digest.")
         )
     refuse(f"The import of {source}", faults)
 
     async def open_() -> list[Tool]:
-        content = await bytes_of(source, folder)
-        return await in_thread(_read_and_made, content, source, folder, pin, asked)
+        content = await bytes_of(source, around.folder)
+        return await in_thread(_read_and_made, content, source, around.folder, pin, asked)
 
-    return Import(source, "openapi", place, open_)
+    return Import(source, "openapi", place, open_, _names(said["include"], overrides), left_out)
 
 
 def openapi_tools(
@@ -108,6 +111,7 @@ def openapi_tools(
     pin: str = "",
     secrets: Secrets | None = None,
     resolver: Resolver | None = None,
+    left_out: dict[str, str] | None = None,
 ) -> list[Tool]:
     """Operations of an OpenAPI document as tools: `openapi_tools("api.yaml", include=[{"operationId": "getPet"}])`.
 
@@ -120,12 +124,13 @@ def openapi_tools(
         pin: the digest that the document must have, `sha256:…`. A pinned document may not refer to other files.
         secrets: what `{{ secrets.NAME }}` in `auth` and `base_url` names.
         resolver: stands in for the system's.
+        left_out: takes what an entry chooses among others and cannot be used, and why. Without it, that is an error.
 
     Raises:
         ToolDefinitionError: the document or something said of it is wrong; it holds all that is.
     """
     secrets = secrets if secrets is not None else Secrets()
-    asked = _Asked(include, overrides or {}, auth, base_url, secrets, "", resolver)
+    asked = _Asked(include, overrides or {}, auth, base_url, secrets, "", resolver, left_out=left_out)
     if isinstance(source, Mapping):
         return _made(document_of(source, "the document"), asked)
     name = os.fspath(source)
@@ -146,6 +151,13 @@ def openapi_pin(source: str | os.PathLike[str], resolver: Resolver | None = None
     return digest(run_sync(bytes_of(os.fspath(source), Path(), resolver)))
 
 
+def _names(include: Sequence[Mapping[str, str]], overrides: Mapping[str, Mapping[str, Any]]) -> list[str] | None:
+    """What its tools are called, if that can be known without the document."""
+    asked = [entry.get("operationId", "") for entry in include]
+    names = [str(overrides.get(one, {}).get("name") or one) for one in asked]
+    return names if all(name and name == tool_name(name, "") for name in names) else None
+
+
 def _read_and_made(content: bytes, source: str, folder: Path, pin: str, asked: _Asked) -> list[Tool]:
     path = Path() if is_url(source) else folder / Path(source).expanduser()
     beside = None if is_url(source) else path.parent
@@ -154,8 +166,11 @@ def _read_and_made(content: bytes, source: str, folder: Path, pin: str, asked: _
 
 def _made(document: Document, asked: _Asked) -> list[Tool]:
     """The tools that are asked for."""
-    operations = operations_of(document)
+    broken: dict[str, str] = {}
+    operations = operations_of(document, broken)
     found = chosen(operations, asked.include)
+    if all(map(means_one, asked.include)):
+        broken.clear()  # nobody asked for what else there is
     faults = [*_of_connection(asked), *_of_overrides(asked.overrides, [one.id for _, one in found])]
     refuse(f"The import of {document.name}", faults)
     servers = Servers(document, asked.base_url, asked.auth, asked.secrets, asked.resolver)
@@ -167,6 +182,9 @@ def _made(document: Document, asked: _Asked) -> list[Tool]:
             tool = _tool(document, operation, servers, schemes)
         except ToolDefinitionError as problem:
             own = [fault for fault in problem.faults if fault.key[:1] == ("base_url",)]
+            if not own and asked.left_out is not None and not _is_named(operation, asked.include):
+                broken[readable(operation.id, MOST_SHOWN)] = str(problem)
+                continue
             faults += own or [Fault(key, f"{operation.id[:80]}: {problem.message}", problem.hint)]
             continue
         tool = _overridden(tool, operation, asked, faults)
@@ -174,8 +192,18 @@ def _made(document: Document, asked: _Asked) -> list[Tool]:
         if other is not operation:
             said = f"{operation.method} {operation.path} and {other.method} {other.path} would both be {tool.name!r}."
             faults.append(Fault(key, said, "Give one of them another name under `overrides`, or choose one."))
+    if asked.left_out is None:
+        faults += [Fault(("openapi",), f"{name}: {why}") for name, why in broken.items()]
     refuse(f"The import of {document.name}", [*dict.fromkeys(faults)])
+    if asked.left_out is not None:
+        asked.left_out.clear()
+        asked.left_out.update(broken)
     return [tool for tool, _ in tools.values()]
+
+
+def _is_named(operation: Operation, include: Sequence[Mapping[str, str]]) -> bool:
+    """Whether an entry of `include` means it, and not just also it."""
+    return any(means_one(entry) and operation.fits(entry) for entry in include)
 
 
 def _tool(document: Document, operation: Operation, servers: Servers, schemes: Mapping[str, Scheme]) -> Tool:

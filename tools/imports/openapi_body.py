@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from gemmagraph.prompts.messages import JSON
@@ -42,7 +43,8 @@ class OpenApiBody:
         return rendered_request(self._request.facts(values, self.connection.shown), self._request.sending(values))
 
     async def perform(self, rendered: Rendered, context: ToolContext) -> JSON:
-        return await result_of(self.connection, cast(Sending, rendered.live))
+        sending = replace(cast(Sending, rendered.live), key=context.idempotency_key)
+        return await result_of(self.connection, sending)
 
     async def close(self) -> None:
         """Ends what the service's connection keeps open, which any call opens again."""

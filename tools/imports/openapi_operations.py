@@ -12,9 +12,12 @@ from gemmagraph.tools.declared.problems import did_you_mean
 from gemmagraph.tools.errors import Fault, ToolDefinitionError
 from gemmagraph.tools.imports.openapi_document import Document, Part
 from gemmagraph.tools.imports.openapi_texts import description, tool_name
+from gemmagraph.tools.imports.texts import readable
 
 _KEYS: Final = ("operationId", "tag", "method", "path")
 _MOST_NAMED: Final = 8
+MOST_SHOWN: Final = 80
+"""Characters of the name of an operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +49,31 @@ class Operation:
         return all((value.upper() if key == "method" else value) in own[key] for key, value in entry.items())
 
 
-def operations_of(document: Document) -> list[Operation]:
+def operations_of(document: Document, left_out: dict[str, str]) -> list[Operation]:
     """All of a document, in its order.
 
-    Raises:
-        ToolDefinitionError: a path's entry leads nowhere.
+    Args:
+        left_out: takes the paths whose entry leads nowhere, and why.
     """
-    return [
-        Operation(method, path, _tags(value), value.text("operationId") or _made_up(method, path), item, value)
-        for path, entry in document.root.entries("paths")
-        for item in (entry.followed(),)
-        for method in METHODS
-        if isinstance((value := item.get(method.lower())).value, Mapping)
-    ]
+    found: list[Operation] = []
+    for path, entry in document.root.entries("paths"):
+        try:
+            item = entry.followed()
+            values = [(method, item.get(method.lower())) for method in METHODS]
+        except ToolDefinitionError as problem:
+            left_out[readable(path, MOST_SHOWN)] = str(problem)
+            continue
+        found += (
+            Operation(method, path, _tags(value), value.text("operationId") or _made_up(method, path), item, value)
+            for method, value in values
+            if isinstance(value.value, Mapping)
+        )
+    return found
+
+
+def means_one(entry: Mapping[str, JSON]) -> bool:
+    """Whether an entry of `include` names one operation. Else it chooses all that it fits."""
+    return "operationId" in entry or {"method", "path"} <= entry.keys()
 
 
 def chosen(operations: Sequence[Operation], include: Sequence[Mapping[str, JSON]]) -> list[tuple[int, Operation]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from gemmagraph.tools.imports.texts import seen
+
 MOST_OF_A_TOOL: Final = 600
 MOST_OF_A_PROPERTY: Final = 300
 _LONGEST_NAME: Final = 64
 _RESERVED: Final = frozenset(("auto", "any", "required", "none"))
-_HIDDEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _TAG: Final = re.compile(r"</?[A-Za-z][A-Za-z0-9]{0,10}(?:\s[^<>]{0,200})?/?>")
 _SENTENCE: Final = re.compile(r"[.!?](?=\s)|[。！？]")
 
@@ -42,7 +43,7 @@ def shortened(text: str, most: int) -> str:
 
 def _plain(text: str, most: int) -> str:
     """Without HTML and what is hidden, paragraphs kept. Of a long text only the beginning is looked at."""
-    text = _TAG.sub(" ", _HIDDEN.sub(" ", text[: 4 * most]))
+    text = _TAG.sub(" ", seen(text, 4 * most))
     paragraphs = (" ".join(part.split()) for part in re.split(r"\n\s*\n", text))
     return "\n".join(filter(None, paragraphs)).strip()
 

@@ -16,6 +16,7 @@ from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools.errors import Fault, ToolError, refuse
 from gemmagraph.tools.fields import Absent, Field, Path, Scope, field_or_fault
 from gemmagraph.tools.results import MOST_CHARS, Converted, Keep, as_content, beside, clip, convert, cut
+from gemmagraph.tools.secrets import mask_json
 from gemmagraph.tools.shaping.spill import SPILL, Owner, Spill
 from gemmagraph.tools.shaping.texts import Table, as_lines, as_table, as_value
 
@@ -127,7 +128,7 @@ class Shape:
     def _tabled(self, found: Converted, owner: Owner, store: Spill) -> JSON:
         if isinstance(found.content, str):
             return self._fitted(found, owner, store)
-        table = as_table(found.content)
+        table = as_table(mask_json(found.content))  # in a cell it would be written otherwise
         text = table.text
         if self.on_overflow == "truncate" and (len(text) > self.max_chars or not found.whole):
             return _cut_rows(table, self.max_chars, found, self.keep)
@@ -140,7 +141,7 @@ class Shape:
             return found.content
         if self.on_overflow == "error":
             raise ToolError(
-                f"The result has {_size(found, text)}, more than the {self.max_chars:,} that can be shown.",
+                f"The result has {_size(found, text)}; at most {self.max_chars:,} characters can be shown.",
                 hint="Ask for less of it.",
             )
         if self.on_overflow == "spill":
@@ -247,7 +248,7 @@ def _cut_rows(table: Table, max_chars: int, found: Converted, keep: Keep) -> str
 
 
 def _size(found: Converted, text: str) -> str:
-    return f"{len(text):,} characters" if found.whole else found.size
+    return f"{len(text):,} characters" if found.whole and not found.partial else found.size
 
 
 def _paged(content: JSON) -> str:

@@ -9,18 +9,21 @@ import secrets
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 
 from gemmagraph.tools.context import ToolContext
 from gemmagraph.tools.errors import ToolError
 from gemmagraph.tools.results import MOST_CHARS, Keep, beside, line_end
-from gemmagraph.tools.secrets import Masker, mask
+from gemmagraph.tools.secrets import beginning, mask
 
 READER: Final = "read_more"
 """The tool that reads on, named in every note."""
 
 _PER_THREAD = 4 * MOST_CHARS
 _TOTAL = 32 * MOST_CHARS
+_KEY: Final = secrets.token_bytes(16)
+"""So that nobody can work out a handle."""
 _NOTE: Final = 160
 """Characters left free on a page for what is said of it."""
 
@@ -70,14 +73,17 @@ class Spill:
         """
         size = size or f"{len(text):,} characters"
         whole = whole and len(text) <= self._per_thread
-        text = mask(text) if whole else Masker().feed(text[: self._per_thread])
+        text = mask(text) if whole else beginning(text, self._per_thread)
         kept = _Kept(owner, text, _starts(text, max(1, max_chars - _NOTE)))
-        handle = secrets.token_hex(8)
+        # The same result has the same handle: a call that is made again and again must be seen to be the same.
+        handle = blake2b(f"{owner}\0{text}".encode(errors="surrogatepass"), digest_size=8, key=_KEY).hexdigest()
         with self._lock:
-            self._make_room(owner, len(text))
-            self._kept[handle] = kept
-            self._sizes[owner] = self._sizes.get(owner, 0) + len(text)
-            self._used += len(text)
+            if handle not in self._kept:
+                self._make_room(owner, len(text))
+                self._kept[handle] = kept
+                self._sizes[owner] = self._sizes.get(owner, 0) + len(text)
+                self._used += len(text)
+            self._kept.move_to_end(handle)
         pages = len(kept.starts)
         said = (
             f"[Cut. The whole has {size}; {f'{pages:,} pages' if whole else f'the first {pages:,} pages are kept'}."

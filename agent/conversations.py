@@ -1,0 +1,65 @@
+"""A thread as it lies in a store, for people and programs that have no agent at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from langgraph.graph import START, StateGraph
+
+from gemmagraph.journal import Entry
+from gemmagraph.state import StoredState
+from gemmagraph.store.questions import Question
+from gemmagraph.store.store import Store, Thread
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AnyMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """All that is kept of a thread."""
+
+    thread: Thread
+    messages: list[AnyMessage]
+    unanswered: list[AnyMessage]
+    """What was said and has not got into the conversation yet."""
+    calls: list[Entry]
+    """Those that may have changed something, as the journal has them."""
+    questions: list[Question]
+    """About calls that a person was asked for, decided or not."""
+
+
+async def conversation(store: Store, thread: str) -> Conversation:
+    """What is kept of a thread. Nothing is written.
+
+    Raises:
+        AgentError: there is no such thread.
+        StoreError: the database failed.
+    """
+    about = await store.thread(thread)
+    questions = await store.questions.of(thread)
+    messages = await _messages(store, thread)
+    known = {message.id for message in messages}
+    waiting = [message for said in await store.inputs.open(thread) for message in said.messages]
+    return Conversation(
+        about,
+        messages,
+        [message for message in waiting if message.id not in known],
+        await store.journal.entries(thread),
+        questions,
+    )
+
+
+async def _messages(store: Store, thread: str) -> list[AnyMessage]:
+    """A graph puts them together from what its steps wrote: it must have these steps, whatever they do."""
+    graph: StateGraph[StoredState, None, StoredState, StoredState] = StateGraph(StoredState)
+    for step in ("model", "approval", "tools"):
+        graph.add_node(step, _nothing)
+    graph.add_edge(START, "model")
+    state = await graph.compile(store.saver).aget_state({"configurable": {"thread_id": thread, "checkpoint_ns": ""}})
+    return list(state.values.get("messages") or [])
+
+
+async def _nothing(state: StoredState) -> dict[str, Any]:
+    return {}

@@ -1,0 +1,325 @@
+"""Runs on threads that are kept in a store: what was accepted is answered, whatever happens in between.
+
+Where a thread stands is read from the tasks that its graph has saved, never guessed from what should run next:
+
+    a question is open     it is answered by its id, if somebody decided it; else the thread waits
+    tasks are left         the graph goes on with them
+    the input is in it     it has been answered
+    else                   the graph begins with the input
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage, ToolMessage
+from langgraph.types import Command, PregelTask, StateSnapshot
+
+from gemmagraph.approvals import Reject, decision_as_json
+from gemmagraph.calls import close_open_calls
+from gemmagraph.convert import tokens_of, tool_message
+from gemmagraph.errors import BadRequest, ContextOverflow, NeedsDecision, StoreError
+from gemmagraph.events import Notice
+from gemmagraph.journal import Entry, Written
+from gemmagraph.remembered import Graph, Running, steps
+from gemmagraph.run import CallRecord, Run
+from gemmagraph.store.inputs import Input
+from gemmagraph.store.rows import reading
+from gemmagraph.store.session import Session
+from gemmagraph.store.store import Store
+from gemmagraph.store.turns import Turn
+from gemmagraph.threads import Threads, end_of
+from gemmagraph.tools.secrets import mask_all
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+
+_BEFORE: Final = "The turn before this one had not come to its end: that is done first."
+
+
+class Durable:
+    """The stored threads of one agent.
+
+    Args:
+        graph: saves with the store's saver.
+        threads: whose turn it is within this process; the store is asked by one of it at a time.
+        running: the run at work on each thread.
+        agent: its name.
+    """
+
+    def __init__(self, store: Store, graph: Graph, threads: Threads, running: Running, agent: str) -> None:
+        self._store = store
+        self._graph = graph
+        self._threads = threads
+        self._running = running
+        self._agent = agent
+        self._at_rest: dict[str, Sequence[AnyMessage] | None] = {}
+        """The conversation of a thread on which a turn has begun, if it is known that nothing is left to do in it."""
+
+    async def say(self, run: Run, new: Sequence[AnyMessage], new_run: Callable[[Input], Run]) -> list[AnyMessage]:
+        """Answers what was said; gives the whole conversation.
+
+        Args:
+            new_run: makes the run of another input, which was accepted before and has no answer.
+
+        Raises:
+            NeedsDecision: the thread waits for a person; nothing was accepted.
+            BackendError: the model could not be asked. `resume` tries it again; so does the next input, together.
+            StoreError: the database failed; if the input was accepted, it can be resumed.
+        """
+        thread = run.thread or ""
+        messages = mask_all(list(new))
+        identity = messages[-1].id = messages[-1].id or f"m_{uuid4().hex}"
+        said = Input(identity, messages, run.asker)
+        waiting = self._store.questions.waiting(thread)
+        accept = self._store.inputs.accepting(thread, self._agent, said)
+
+        def before(session: Session) -> None:
+            if asked := waiting(session):
+                raise NeedsDecision(thread, asked)
+            accept(session)
+
+        async with self._turn(thread, before, failed=False) as (turn, inputs):
+            for found in inputs:
+                if found.id == said.id:
+                    return await self._finish(turn, run, said)
+                run.emit(Notice(_BEFORE))
+                earlier = new_run(found)
+                messages = await self._finish(turn, earlier, found)
+                if earlier.stop == "needs_approval":  # what was said just now is answered after that
+                    run.stop, run.reason, run.pending = earlier.stop, _BEFORE, earlier.pending
+                    return messages
+        messages = await self.messages(thread)  # another process has answered it
+        await self._recount(run, messages, said.id)
+        return messages
+
+    async def resume(self, run: Run, new_run: Callable[[Input], Run]) -> tuple[Run, list[AnyMessage]]:
+        """Brings to its end what was begun on a thread; gives the last of its runs, and the conversation.
+
+        Args:
+            run: stands in where there is nothing to resume, and is told what the last one came to: whoever resumes
+                a thread may not have heard its answer.
+
+        Raises:
+            BackendError, StoreError: as `say` does.
+        """
+        thread = run.thread or ""
+        async with self._turn(thread, lambda session: None, failed=True) as (turn, inputs):
+            for found in inputs:
+                run = new_run(found)
+                messages = await self._finish(turn, run, found)
+                if run.stop == "needs_approval":
+                    break
+        if not inputs:
+            messages = await self.messages(thread)
+            said = [message.id or "" for message in messages if isinstance(message, HumanMessage)]
+            await self._recount(run, messages, said[-1] if said else "")
+        return run, messages
+
+    async def end(self, run: Run, new_run: Callable[[Input], Run]) -> bool:
+        """Ends what was begun on a thread and is not at work: it waits for a person, or was broken off. What was done
+        is kept. Returns whether there was anything.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        thread = run.thread or ""
+        async with self._turn(thread, lambda session: None, failed=False) as (turn, inputs):
+            for said in inputs:
+                run = new_run(said)
+                run.turn = turn
+                for entry in await self._store.journal.entries(thread):
+                    if (came := entry.outcome) is not None:
+                        result = tool_message(entry.call, entry.tool, came.content, came.status != "ok")
+                        run.results[entry.call] = result
+                    else:
+                        run.started.add(entry.call)
+                await self._close(turn, run, said, _config(thread))
+        return bool(inputs)
+
+    async def messages(self, thread: str) -> list[AnyMessage]:
+        """The conversation so far."""
+        return list((await self._state(thread)).values.get("messages") or [])
+
+    async def _state(self, thread: str) -> StateSnapshot:
+        with reading(f"The thread {thread!r}"):
+            return await self._graph.aget_state(_config(thread))
+
+    @asynccontextmanager
+    async def _turn(
+        self, thread: str, before: Callable[[Session], None], *, failed: bool
+    ) -> AsyncIterator[tuple[Turn, list[Input]]]:
+        """The turn on a thread, in this process and among all, with what is to be answered in it."""
+        opening, last = self._store.inputs.opening(thread, failed=failed), self._store.saver.last(thread)
+
+        def begin(session: Session) -> tuple[list[Input], str]:
+            return opening(session), last(session)
+
+        turns = self._store.turns
+        async with (
+            self._threads.turn(thread),
+            turns.turn(thread, self._stopping(thread), before=before, begin=begin) as (turn, (inputs, checkpoint)),
+        ):
+            self._at_rest[thread] = self._store.saver.at_rest(thread, checkpoint)
+            try:
+                yield turn, inputs
+            finally:
+                self._store.saver.drop(thread)
+
+    def _stopping(self, thread: str) -> Callable[[Exception | None], None]:
+        """What ends the run on a thread from outside: with an error, or because somebody wants it to."""
+
+        def stop(why: Exception | None) -> None:
+            if thread in self._running:
+                _, task, run = self._running[thread]
+                run.cancelled = run.cancelled or why is None
+                run.lost = why
+                task.cancel()
+
+        return stop
+
+    async def _finish(self, turn: Turn, run: Run, said: Input) -> list[AnyMessage]:
+        """One input, from where it stands to its answer or to a question."""
+        config = _config(turn.thread)
+        run.turn, run.begun = turn, time.monotonic()
+        while True:
+            tasks: Sequence[PregelTask] = ()
+            known_to_rest = self._at_rest.pop(turn.thread, None)
+            if known_to_rest is None:
+                state = await self._state(turn.thread)
+                messages, tasks = list(state.values.get("messages") or []), state.tasks
+            else:
+                messages = list(known_to_rest)
+            known = any(message.id == said.id for message in messages)
+            command: Any = None
+            if any(task.interrupts for task in tasks):
+                answers = await self._answers(run, tasks)
+                if not answers:
+                    return messages
+                command = Command(resume=answers)
+            elif tasks:
+                # A model that failed before is not asked once more for nothing: the new input goes to it too.
+                if not known and all(task.name == "model" and not task.result for task in tasks):
+                    command = {"messages": said.messages}
+            elif known:
+                turn.last.append(self._store.inputs.settling(turn.thread, said.id, "answered"))
+                await self._recount(run, messages, said.id)
+                return messages
+            else:
+                command = {"messages": said.messages}
+            if known:
+                await self._recount(run, messages, said.id)
+            run.begin(messages if known else [*messages, *said.messages])
+            run.waiting = False
+            await self._go(turn, run, said, command, config)
+            if not run.waiting:
+                return run.messages
+
+    async def _answers(self, run: Run, tasks: Sequence[PregelTask]) -> dict[str, Any]:
+        """What was decided of the open questions, by the id of their interrupt. If nothing was, the run waits."""
+        questions = {question.approval.id: question for question in await self._store.questions.of(run.thread or "")}
+        answers: dict[str, Any] = {}
+        pending = []
+        for interrupt in (interrupt for task in tasks for interrupt in task.interrupts):
+            question = questions.get((interrupt.value or {}).get("approval", ""))
+            if question is None:  # somebody deleted it: it is asked again
+                answers[interrupt.id] = {}
+            elif question.decision is not None:
+                answers[interrupt.id] = question.decision
+            else:
+                pending.append(question.approval)
+        if not answers:
+            run.stop, run.pending = "needs_approval", tuple(pending)
+            run.reason = "a person must decide"
+        return answers
+
+    async def _go(self, turn: Turn, run: Run, said: Input, command: Any, config: RunnableConfig) -> None:
+        """Lets the graph run until it has an answer, a question, or cannot go on."""
+        task = asyncio.create_task(steps(self._graph, run, command, config))
+        self._running[turn.thread] = (asyncio.get_running_loop(), task, run)
+        try:
+            await end_of(task)
+        except asyncio.CancelledError:
+            if run.lost is None:
+                await asyncio.shield(self._close(turn, run, said, config))
+            raise
+        finally:
+            self._running.pop(turn.thread, None)
+        if run.lost is not None:
+            raise run.lost
+        if task.cancelled() and run.cancelled:
+            run.stop = "cancelled"
+            await self._close(turn, run, said, config)
+            return
+        try:
+            task.result()
+        except StoreError:
+            raise
+        except (ContextOverflow, BadRequest):
+            if run.steps == 1:  # in the conversation, it would be refused with each question to come
+                removed = [RemoveMessage(id=message.id or "") for message in said.messages]
+                await self._graph.aupdate_state(config, {"messages": removed}, as_node="model")
+            await self._store.inputs.settle(turn.thread, said.id, "failed")
+            raise
+        except Exception:
+            await self._store.inputs.settle(turn.thread, said.id, "failed")
+            raise
+        if not run.waiting:
+            run.keep()
+            self._store.saver.rests(turn.thread, run.messages)
+            turn.last.append(self._store.inputs.settling(turn.thread, said.id, "answered"))
+
+    async def _close(self, turn: Turn, run: Run, said: Input, config: RunnableConfig) -> None:
+        """Ends a run that was stopped: what was done is kept, no call is left without a result, no task without an
+        end."""
+        for question in await self._store.questions.of(turn.thread):
+            if question.decision is None:
+                no = decision_as_json(Reject("the run was cancelled"), "")
+                await self._store.questions.decide(question.approval.id, no, None)
+        state = await self._state(turn.thread)
+        messages = list(state.values.get("messages") or [])
+        closed = close_open_calls(run, messages)
+        for message in closed:
+            if message.tool_call_id in run.started and message.tool_call_id not in run.results:
+                outcome = Written(str(message.content), "unknown", 0.0)
+                await self._store.journal.finish(turn, message.tool_call_id, outcome, known=False)
+        if state.tasks:
+            await self._graph.aupdate_state(config, {"messages": closed}, as_node="tools" if closed else "model")
+        run.messages = [*messages, *closed]
+        await self._store.inputs.settle(turn.thread, said.id, "cancelled")
+
+    async def _recount(self, run: Run, messages: Sequence[AnyMessage], since: str) -> None:
+        """What a run has used and done by now, from what is in the conversation behind its input, and in the journal:
+        a process that died has left nothing else."""
+        run.steps, run.calls, run.usage = 0, 0, type(run.usage)()
+        run.records.clear()
+        made: dict[str, Any] = {}
+        written: dict[str, Entry] | None = None
+        behind = [message.id for message in messages].index(since) + 1 if since else len(messages)
+        for message in messages[behind:]:
+            if isinstance(message, AIMessage):
+                run.steps += 1
+                run.usage += tokens_of(message)
+                made.update({call["id"] or "": call for call in message.tool_calls})
+                run.said = message.text or run.said
+            elif isinstance(message, ToolMessage) and message.tool_call_id in made:
+                if written is None:
+                    written = {entry.call: entry for entry in await self._store.journal.entries(run.thread or "")}
+                call = made[message.tool_call_id]
+                run.calls += 1
+                run.usage += tokens_of(message)
+                status = "ok" if message.status == "success" else "error"
+                came = Written(message.text, status, 0.0)
+                if entry := written.get(message.tool_call_id):
+                    came = entry.outcome or Written(message.text, "unknown", 0.0)
+                record = CallRecord(call["name"], call["args"], message.text, came.status, came.seconds)
+                run.records[message.tool_call_id] = record
+
+
+def _config(thread: str) -> RunnableConfig:
+    return {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}

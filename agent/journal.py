@@ -1,0 +1,139 @@
+"""What became of calls that may change something: written down before and after, so that none is made twice.
+
+nothing written     the call is made
+done                its result is used again
+started, or unknown a process died or ran out of time in the middle: made again only if that does no harm
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+from uuid import uuid4
+
+from gemmagraph.errors import TurnLost
+from gemmagraph.prompts.messages import JSON, ToolCall
+from gemmagraph.store.rows import read, reading, written
+from gemmagraph.store.session import Session
+from gemmagraph.store.turns import Turn
+from gemmagraph.store.workers import Workers
+
+UNKNOWN: Final = (
+    "Whether it took effect is unknown: the program stopped meanwhile. Find out before you call it again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a call came to, as it was written down."""
+
+    content: JSON
+    status: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A call, as `threads show` tells of it."""
+
+    call: str
+    tool: str
+    arguments: Mapping[str, JSON]
+    state: Literal["started", "done", "unknown"]
+    outcome: Written | None
+    started: float
+    ended: float | None
+
+
+class Journal:
+    """Of one store."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    async def start(self, turn: Turn, call: ToolCall, *, repeatable: bool) -> Written | None:
+        """Writes down that a call begins, and gives None; or gives what is known of it, if it began before.
+
+        Raises:
+            TurnLost: another process has taken the thread over.
+            StoreError: the database failed; the call must not be made.
+        """
+        owner = uuid4().hex
+        arguments = written(dict(call.arguments))
+
+        def work(session: Session) -> tuple[str, str | None] | None:
+            now = session.now()
+            session.change(
+                "INSERT INTO calls (thread, call, tool, arguments, state, owner, ticket, started)"
+                " SELECT ?, ?, ?, ?, 'started', ?, ticket, ? FROM turns WHERE ticket = ?"
+                " ON CONFLICT (thread, call) DO NOTHING",
+                *(turn.thread, call.id, call.name, arguments, owner, now, turn.ticket),
+            )
+            found = session.rows(
+                "SELECT state, outcome, owner FROM calls WHERE thread = ? AND call = ?", turn.thread, call.id
+            )
+            if not found:
+                raise TurnLost(turn.thread)
+            state, outcome, by = found[0]
+            if by == owner:
+                return None
+            if state != "done" and repeatable:
+                again = session.change(
+                    "UPDATE calls SET state = 'started', owner = ?, ticket = ?, started = ?"
+                    " WHERE thread = ? AND call = ? AND state <> 'done'"
+                    " AND EXISTS (SELECT 1 FROM turns WHERE ticket = ?)",
+                    *(owner, turn.ticket, now, turn.thread, call.id, turn.ticket),
+                )
+                if not again:
+                    raise TurnLost(turn.thread)
+                return None
+            if state == "started":
+                session.change(
+                    "UPDATE calls SET state = 'unknown' WHERE thread = ? AND call = ? AND state = 'started'",
+                    *(turn.thread, call.id),
+                )
+            return state, outcome
+
+        found = await self._workers.do(work)
+        if found is None:
+            return None
+        _, outcome = found
+        if outcome is not None:
+            with reading(f"What the call {call.id} came to"):
+                return Written(**read(outcome))
+        return Written(f"{call.name} was started before. {UNKNOWN}", "unknown", 0.0)
+
+    async def finish(self, turn: Turn, call: str, outcome: Written, *, known: bool = True) -> None:
+        """Writes down what a call came to, for good.
+
+        Args:
+            known: whether it is certain that it took effect or did not.
+
+        Raises:
+            StoreError: the database failed; the call counts as started.
+        """
+        said = written({"content": outcome.content, "status": outcome.status, "seconds": outcome.seconds})
+
+        def work(session: Session) -> None:
+            session.change(
+                "UPDATE calls SET state = ?, outcome = ?, ended = ? WHERE thread = ? AND call = ?",
+                *("done" if known else "unknown", said, session.now(), turn.thread, call),
+            )
+
+        await self._workers.do(work)
+
+    async def entries(self, thread: str) -> list[Entry]:
+        """The calls of a thread that may have changed something, in the order in which they began."""
+        found = await self._workers.do(
+            lambda session: session.rows(
+                "SELECT call, tool, arguments, state, outcome, started, ended FROM calls WHERE thread = ?"
+                " ORDER BY started, call",
+                thread,
+            )
+        )
+        with reading(f"The journal of the thread {thread!r}"):
+            return [
+                Entry(call, tool, read(said), state, Written(**read(came)) if came else None, started, ended)
+                for call, tool, said, state, came, started, ended in found
+            ]

@@ -1,0 +1,120 @@
+"""What was said and has no answer yet. Once accepted it is not lost: whoever resumes the thread answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
+
+from gemmagraph.store.rows import read, reading, written
+from gemmagraph.store.session import Session
+from gemmagraph.store.workers import Workers
+from gemmagraph.tools import ToolContext
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AnyMessage
+
+State: TypeAlias = Literal["accepted", "answered", "failed", "cancelled"]
+
+_TITLE: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Messages of one turn, and who said them. Its id is that of the last of them."""
+
+    id: str
+    messages: Sequence[AnyMessage]
+    asker: ToolContext
+    state: State = "accepted"
+
+
+class Inputs:
+    """Of one store."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    def accepting(self, thread: str, agent: str, said: Input) -> Callable[[Session], None]:
+        """Keeps what was said. Nothing happens if it is there already."""
+        from langchain_core.messages import messages_to_dict
+
+        messages = written(messages_to_dict(said.messages))
+        asker = written({"user": said.asker.user, "channel": said.asker.channel, "values": dict(said.asker.values)})
+
+        def work(session: Session) -> None:
+            now = session.now()
+            session.change(
+                "INSERT INTO threads (thread, agent, title, created, updated) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (thread) DO UPDATE SET updated = excluded.updated",
+                *(thread, agent, _title(said.messages), now, now),
+            )
+            session.change(
+                "INSERT INTO inputs (thread, id, place, messages, asker, state, at)"
+                " SELECT ?, ?, COALESCE(MAX(place), 0) + 1, ?, ?, 'accepted', ? FROM inputs WHERE thread = ?"
+                " ON CONFLICT (thread, id) DO NOTHING",
+                *(thread, said.id, messages, asker, now, thread),
+            )
+
+        return work
+
+    def opening(self, thread: str, *, failed: bool = False) -> Callable[[Session], list[Input]]:
+        """What was accepted and has no answer, in its order.
+
+        Args:
+            failed: what failed too, if nothing was accepted after it.
+        """
+
+        def work(session: Session) -> list[Input]:
+            found = session.rows(
+                "SELECT id, messages, asker, state FROM inputs WHERE thread = ? AND (state = 'accepted'"
+                " OR (state = ? AND place = (SELECT MAX(place) FROM inputs WHERE thread = ?))) ORDER BY place",
+                *(thread, "failed" if failed else "accepted", thread),
+            )
+            with reading(f"What was said on the thread {thread!r}"):
+                return [
+                    Input(identity, _read(messages), _asker(thread, read(asker)), state)
+                    for identity, messages, asker, state in found
+                ]
+
+        return work
+
+    def settling(self, thread: str, identity: str, state: State) -> Callable[[Session], int]:
+        """Writes down what came of it."""
+        return lambda session: session.change(
+            "UPDATE inputs SET state = ? WHERE thread = ? AND id = ?", state, thread, identity
+        )
+
+    async def open(self, thread: str, *, failed: bool = False) -> list[Input]:
+        """`opening`, done by itself."""
+        return await self._workers.do(self.opening(thread, failed=failed))
+
+    async def settle(self, thread: str, identity: str, state: State) -> None:
+        """`settling`, at once."""
+        await self._workers.do(self.settling(thread, identity, state))
+
+    async def unfinished(self) -> list[str]:
+        """Threads with something that was accepted, has no answer, and that no process is at work on."""
+        found = await self._workers.do(
+            lambda session: session.rows(
+                "SELECT DISTINCT thread FROM inputs WHERE state = 'accepted' AND NOT EXISTS"
+                " (SELECT 1 FROM turns WHERE turns.thread = inputs.thread AND turns.until >= ?) ORDER BY thread",
+                session.now(),
+            )
+        )
+        return [thread for (thread,) in found]
+
+
+def _read(messages: str) -> list[AnyMessage]:
+    from langchain_core.messages import messages_from_dict
+
+    return cast("list[AnyMessage]", messages_from_dict(read(messages)))
+
+
+def _asker(thread: str, said: dict[str, object]) -> ToolContext:
+    return ToolContext(said["user"], thread, said["channel"], None, said["values"])  # type: ignore[arg-type]
+
+
+def _title(messages: Sequence[AnyMessage]) -> str:
+    line = "".join(filter(str.isprintable, " ".join(messages[-1].text.split())))
+    return line if len(line) <= _TITLE else f"{line[: _TITLE - 1]}…"

@@ -1,0 +1,72 @@
+"""The tables beside LangGraph's own, and the version of their shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from gemmagraph.errors import StoreError
+from gemmagraph.store.session import Session
+
+_VERSION: Final = "gemmagraph_version"
+
+_MIGRATIONS: Final[Sequence[Sequence[str]]] = (
+    (
+        "CREATE TABLE threads (thread TEXT PRIMARY KEY, agent TEXT NOT NULL, title TEXT NOT NULL,"
+        " created DOUBLE PRECISION NOT NULL, updated DOUBLE PRECISION NOT NULL)",
+        # What was said and is not lost from then on; `state`: accepted, answered, failed, cancelled.
+        "CREATE TABLE inputs (thread TEXT NOT NULL, id TEXT NOT NULL, place BIGINT NOT NULL, messages TEXT NOT NULL,"
+        " asker TEXT NOT NULL, state TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, PRIMARY KEY (thread, id))",
+        "CREATE INDEX inputs_open ON inputs (thread, place) WHERE state = 'accepted'",
+        # Whose turn it is: the lowest ticket of a thread. Its number is the fence.
+        "CREATE TABLE turns (ticket {identity}, thread TEXT NOT NULL, owner TEXT NOT NULL UNIQUE,"
+        " until DOUBLE PRECISION NOT NULL, cancelled INTEGER NOT NULL DEFAULT 0)",
+        "CREATE INDEX turns_of ON turns (thread, ticket)",
+        # Calls that may change something; `state`: started, done, unknown.
+        "CREATE TABLE calls (thread TEXT NOT NULL, call TEXT NOT NULL, tool TEXT NOT NULL, arguments TEXT NOT NULL,"
+        " state TEXT NOT NULL, owner TEXT NOT NULL, ticket BIGINT NOT NULL, outcome TEXT,"
+        " started DOUBLE PRECISION NOT NULL, ended DOUBLE PRECISION, PRIMARY KEY (thread, call))",
+        "CREATE TABLE approvals (id TEXT PRIMARY KEY, thread TEXT NOT NULL, call TEXT NOT NULL, asked TEXT NOT NULL,"
+        " created DOUBLE PRECISION NOT NULL, expires DOUBLE PRECISION NOT NULL,"
+        " decision TEXT, decider TEXT, decided DOUBLE PRECISION)",
+        "CREATE INDEX approvals_of ON approvals (thread, created)",
+        "CREATE INDEX approvals_open ON approvals (created) WHERE decision IS NULL",
+        "CREATE TABLE spent (run TEXT PRIMARY KEY, person TEXT NOT NULL, at DOUBLE PRECISION NOT NULL,"
+        " calls BIGINT NOT NULL, tokens BIGINT NOT NULL)",
+        "CREATE INDEX spent_by ON spent (person, at)",
+    ),
+)
+"""What each version of the shape adds to the one before; the first makes it from nothing."""
+
+
+def prepare(session: Session, name: str, identity: str) -> None:
+    """Makes the tables, or brings those of an older version up to date.
+
+    Args:
+        name: the store, in messages.
+        identity: the type of a column that numbers its rows, never twice the same.
+
+    Raises:
+        StoreError: a newer version of gemmagraph wrote it.
+    """
+    session.change(f"CREATE TABLE IF NOT EXISTS {_VERSION} (version INTEGER NOT NULL)")
+    if _version(session) == len(_MIGRATIONS):
+        return
+    with session.writing():
+        found = _version(session)
+        if found > len(_MIGRATIONS):
+            raise StoreError(
+                f"The store {name} was written by a newer gemmagraph (shape {found}; this one knows up to"
+                f" {len(_MIGRATIONS)}).",
+                hint="Update gemmagraph, or name another store.",
+            )
+        for step in _MIGRATIONS[found:]:
+            for statement in step:
+                session.change(statement.format(identity=identity))
+        session.change(f"DELETE FROM {_VERSION}")
+        session.change(f"INSERT INTO {_VERSION} VALUES (?)", len(_MIGRATIONS))
+
+
+def _version(session: Session) -> int:
+    found = session.rows(f"SELECT version FROM {_VERSION}")
+    return int(found[0][0]) if found else 0

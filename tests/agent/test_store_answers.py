@@ -1,0 +1,104 @@
+"""Decisions that come late, twice, for something else, or for a call that has changed since."""
+
+from contextlib import closing
+
+import pytest
+
+from gemmagraph import Agent, Approve, Edit, Gemma, Reject, Respond, tool
+from gemmagraph.backends.scripted import ScriptedBackend
+from gemmagraph.errors import AgentError
+from gemmagraph.store.store import Store
+
+pytest_plugins = ("crashes", "postgres")
+
+CALL = 'FUNCTION_CALL: destroy(n="a")'
+
+
+class Desk:
+    """An agent in process after process on one store; what its tool did."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.done: list[str] = []
+
+    def run(self, what, *steps, description="Destroys.", **options):
+        """What `what` makes of an agent whose model says `steps`."""
+
+        def destroy(n: str) -> str:
+            self.done.append(n)
+            return f"did {n}"
+
+        destroy.__doc__ = description
+        with closing(Store(self._url)) as store:
+            agent = Agent(Gemma(ScriptedBackend(steps)), [tool(destructive=True, **options)(destroy)], store=store)
+            return what(agent)
+
+    def asks(self, thread="t"):
+        (asked,) = self.run(lambda agent: agent.run("go", thread=thread), CALL).pending
+        return asked
+
+
+@pytest.fixture
+def desk(place):
+    return Desk(place.url)
+
+
+def test_a_decision_that_was_made_before_is_refused(desk):
+    asked = desk.asks()
+    desk.run(lambda agent: agent.resume("t", {asked.id: Reject("no")}), "Well.")
+    with pytest.raises(AgentError, match=f"The approval {asked.id} was decided before: reject, by nobody"):
+        desk.run(lambda agent: agent.resume("t", {asked.id: Approve()}))
+    assert desk.done == []
+
+
+def test_a_decision_about_another_thread_is_refused(desk):
+    asked, other = desk.asks(), desk.asks("other")
+    with pytest.raises(AgentError, match=f"{other.id!r} is no approval of the thread 't'"):
+        desk.run(lambda agent: agent.resume("t", {other.id: Approve()}))
+    assert desk.done == []
+    assert desk.run(lambda agent: agent.approvals()) == [asked, other]
+
+
+def test_one_wrong_decision_among_several_writes_none_down(desk):
+    asked = desk.asks()
+    with pytest.raises(AgentError, match="'nothing' is no approval"):
+        desk.run(lambda agent: agent.resume("t", {asked.id: Approve(), "nothing": Approve()}))
+    assert desk.run(lambda agent: agent.approvals()) == [asked]
+    assert desk.done == []
+
+
+def test_a_late_decision_is_refused_and_the_call_was_not_made(desk, place):
+    asked = desk.asks()
+    place.rows("UPDATE approvals SET expires = 1 RETURNING 1")
+    with pytest.raises(AgentError, match=f"The approval {asked.id} has expired: nobody decided in time"):
+        desk.run(lambda agent: agent.resume("t", {asked.id: Approve()}))
+    result = desk.run(lambda agent: agent.resume("t"), "Well.")
+    assert desk.done == []
+    assert [call.status for call in result.calls] == ["refused"]
+    assert "nobody decided in time" in result.messages[2].content
+
+
+def test_arguments_that_were_edited_in_the_row_are_not_what_runs(desk, place):
+    asked = desk.asks()
+    (said,) = place.rows("SELECT asked FROM approvals")[0]
+    place.rows("UPDATE approvals SET asked = ? RETURNING 1", said.replace('"n": "a"', '"n": "everything"'))
+    desk.run(lambda agent: agent.resume("t", {asked.id: Approve()}), "Gone.")
+    assert desk.done in ([], ["a"])
+
+
+@pytest.mark.parametrize("decision", [Approve(), Edit({"n": "b"})], ids=["approve", "edit"])
+def test_a_tool_that_changed_after_a_person_was_asked_does_not_run(desk, decision):
+    asked = desk.asks()
+
+    changed = desk.run(
+        lambda agent: agent.resume("t", {asked.id: decision}), "Well.", description="Destroys, and more."
+    )
+    assert desk.done == []
+    assert "changed since" in changed.messages[2].content
+
+
+def test_what_a_person_answers_in_place_of_the_tool_survives_the_process(desk):
+    asked = desk.asks()
+    result = desk.run(lambda agent: agent.resume("t", {asked.id: Respond("It is gone already.")}), "Fine.")
+    assert desk.done == []
+    assert result.messages[2].content == "It is gone already."
