@@ -22,7 +22,7 @@ from gemmagraph.prompts.checking.arguments import write_plainly
 from gemmagraph.prompts.errors import GemmagraphError, InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolCall
 from gemmagraph.run import CallRecord, Kit, Run
-from gemmagraph.tools import Tool
+from gemmagraph.tools import Tool, ToolError
 from gemmagraph.tools.results import Outcome
 from gemmagraph.tools.ruling import Ruling
 from gemmagraph.tools.runtime import CANCEL_GRACE
@@ -73,7 +73,9 @@ def rendered(run: Run, name: str, arguments: Mapping[str, JSON]) -> tuple[str, s
     Raises:
         ToolError: a value cannot stand where the tool puts it.
     """
-    tool = run.kit.tools[name]
+    tool = run.kit.tools.get(name)
+    if tool is None:
+        raise ToolError(f"There is no tool {name!r} here.")
     found = tool.render(arguments, run.asker)
     return found.shown, tool.digest(found, arguments, run.asker)
 

@@ -33,7 +33,7 @@ from gemmagraph.store.rows import reading
 from gemmagraph.store.session import Session
 from gemmagraph.store.store import Store
 from gemmagraph.store.turns import Turn
-from gemmagraph.threads import Threads, end_of
+from gemmagraph.threads import Threads, end_of, until_done
 from gemmagraph.tools.secrets import mask_all
 
 if TYPE_CHECKING:
@@ -133,12 +133,6 @@ class Durable:
             for said in inputs:
                 run = new_run(said)
                 run.turn = turn
-                for entry in await self._store.journal.entries(thread):
-                    if (came := entry.outcome) is not None:
-                        result = tool_message(entry.call, entry.tool, came.content, came.status != "ok")
-                        run.results[entry.call] = result
-                    else:
-                        run.started.add(entry.call)
                 await self._close(turn, run, said, _config(thread))
         return bool(inputs)
 
@@ -197,15 +191,20 @@ class Durable:
                 messages = list(known_to_rest)
             known = any(message.id == said.id for message in messages)
             command: Any = None
-            if any(task.interrupts for task in tasks):
+            if not known and any(task.name != "__start__" for task in tasks):
+                # Of a turn that failed: whoever asked was told. The same model is not asked once more for nothing.
+                if all(task.name == "model" and not task.result for task in tasks):
+                    command = {"messages": said.messages}
+                else:
+                    await self._end_tasks(turn, run, config)
+                    continue
+            elif any(task.interrupts for task in tasks):
                 answers = await self._answers(run, tasks)
                 if not answers:
                     return messages
                 command = Command(resume=answers)
             elif tasks:
-                # A model that failed before is not asked once more for nothing: the new input goes to it too.
-                if not known and all(task.name == "model" and not task.result for task in tasks):
-                    command = {"messages": said.messages}
+                pass  # on with them
             elif known:
                 turn.last.append(self._store.inputs.settling(turn.thread, said.id, "answered"))
                 await self._recount(run, messages, said.id)
@@ -246,7 +245,7 @@ class Durable:
             await end_of(task)
         except asyncio.CancelledError:
             if run.lost is None:
-                await asyncio.shield(self._close(turn, run, said, config))
+                await until_done(self._close(turn, run, said, config))
             raise
         finally:
             self._running.pop(turn.thread, None)
@@ -254,7 +253,7 @@ class Durable:
             raise run.lost
         if task.cancelled() and run.cancelled:
             run.stop = "cancelled"
-            await self._close(turn, run, said, config)
+            await until_done(self._close(turn, run, said, config))
             return
         try:
             task.result()
@@ -264,19 +263,26 @@ class Durable:
             if run.steps == 1:  # in the conversation, it would be refused with each question to come
                 removed = [RemoveMessage(id=message.id or "") for message in said.messages]
                 await self._graph.aupdate_state(config, {"messages": removed}, as_node="model")
-            await self._store.inputs.settle(turn.thread, said.id, "failed")
+            turn.last.append(self._store.inputs.settling(turn.thread, said.id, "failed"))
             raise
         except Exception:
-            await self._store.inputs.settle(turn.thread, said.id, "failed")
+            turn.last.append(self._store.inputs.settling(turn.thread, said.id, "failed"))
             raise
         if not run.waiting:
-            run.keep()
-            self._store.saver.rests(turn.thread, run.messages)
+            if any(message.id == said.id for message in run.messages):
+                run.keep()
+                self._store.saver.rests(turn.thread, run.messages)
             turn.last.append(self._store.inputs.settling(turn.thread, said.id, "answered"))
 
     async def _close(self, turn: Turn, run: Run, said: Input, config: RunnableConfig) -> None:
-        """Ends a run that was stopped: what was done is kept, no call is left without a result, no task without an
+        """Ends a run that was stopped, and the input with it."""
+        await self._end_tasks(turn, run, config)
+        turn.last.append(self._store.inputs.settling(turn.thread, said.id, "cancelled"))
+
+    async def _end_tasks(self, turn: Turn, run: Run, config: RunnableConfig) -> None:
+        """Leaves nothing to do on a thread: what was done is kept, no call stays without a result, no task without an
         end."""
+        await self._remember(run, turn.thread)
         for question in await self._store.questions.of(turn.thread):
             if question.decision is None:
                 no = decision_as_json(Reject("the run was cancelled"), "")
@@ -291,7 +297,17 @@ class Durable:
         if state.tasks:
             await self._graph.aupdate_state(config, {"messages": closed}, as_node="tools" if closed else "model")
         run.messages = [*messages, *closed]
-        await self._store.inputs.settle(turn.thread, said.id, "cancelled")
+
+    async def _remember(self, run: Run, thread: str) -> None:
+        """Takes in the calls of runs before it, from the journal."""
+        for entry in await self._store.journal.entries(thread):
+            if entry.call in run.results or entry.call in run.started:
+                continue
+            if (came := entry.outcome) is not None:
+                result = tool_message(entry.call, entry.tool, came.content, came.status != "ok")
+                run.results[entry.call] = result
+            else:
+                run.started.add(entry.call)
 
     async def _recount(self, run: Run, messages: Sequence[AnyMessage], since: str) -> None:
         """What a run has used and done by now, from what is in the conversation behind its input, and in the journal:
@@ -300,7 +316,8 @@ class Durable:
         run.records.clear()
         made: dict[str, Any] = {}
         written: dict[str, Entry] | None = None
-        behind = [message.id for message in messages].index(since) + 1 if since else len(messages)
+        ids = [message.id for message in messages]
+        behind = ids.index(since) + 1 if since in ids else len(messages)
         for message in messages[behind:]:
             if isinstance(message, AIMessage):
                 run.steps += 1

@@ -42,6 +42,7 @@ _CUT: Final = "the answer was cut at max_tokens"
 async def call_model(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     """Asks the model for the next turn, and says where to go on."""
     run = _run_of(kit, state, runtime)
+    run.messages = state["messages"]
     over = "" if run.closing else run.limit_reached()
     if over:
         run.end("limit", over)
@@ -129,6 +130,8 @@ async def ask_approval(kit: Kit, state: Asked, runtime: Runtime[Run]) -> Next:
     run = _run_of(kit, state, runtime)
     written = state["call"]
     call = ToolCall(written["id"] or "", written["name"], written["args"])
+    if calls.hopeless(run, call.name, call.arguments):  # since it was asked for; the model is told
+        return Command(goto="tools")
     ruling = Ruling("ask", **state["ruling"])
     approval = calls.asked_of(run, call, ruling)
     decision: Mapping[str, Any] | None = None

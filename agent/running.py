@@ -152,7 +152,7 @@ class Runs:
     def cancel(self, thread: str) -> bool:
         """Ends the run on a thread, or what waits on it in a store; returns whether anything was there."""
         running = self._running.get(thread)
-        if running is None:
+        if running is None or running[0].is_closed():
             return self.kit.store is not None and run_sync(self._end(self.kit.store, thread))
         loop, task, run = running
         if not run.cancelled:
@@ -161,7 +161,7 @@ class Runs:
         return True
 
     async def _end(self, store: Store, thread: str) -> bool:
-        if await store.turns.cancel(thread):
+        if await store.turns.cancel(thread) or self.threads.taken(thread):
             return True
         run = self.new(ToolContext(thread=thread))
         return await self.durable.end(run, lambda found: self.new(found.asker))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage
+
+T = TypeVar("T")
 
 
 class Threads:
@@ -44,6 +46,11 @@ class Threads:
             yield
         finally:
             self._leave(thread, turn)
+
+    def taken(self, thread: str) -> bool:
+        """Whether a run is on a thread, or waits for it."""
+        with self._lock:
+            return thread in self._queues
 
     def _leave(self, thread: str, turn: asyncio.Future[None]) -> None:
         with self._lock:
@@ -82,3 +89,18 @@ async def end_of(task: asyncio.Task[Any]) -> None:
         task.exception()  # seen: asyncio would complain about that of a run nobody waits for any more
     if cancelled is not None:
         raise cancelled
+
+
+async def until_done(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` comes to. It is done to its end, however often the waiter is cancelled meanwhile; then that is
+    raised."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    if cancelled is not None and task.exception() is None:
+        raise cancelled
+    return task.result()

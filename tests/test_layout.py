@@ -65,33 +65,34 @@ ORDER = """
     tools/imports/mcp_http  tools/imports/mcp_session  tools/imports/mcp_targets  tools/imports/mcp
     tools/imports/importing
 
-    agent/errors  agent/ids  agent/limits  agent/approvals  agent/events  agent/progress  agent/store/address
-    agent/store/session  agent/store/rows  agent/store/workers  agent/store/serialising  agent/store/latest
-    agent/store/tables  agent/store/sqlite  agent/store/postgres  agent/store/saver  agent/store/turns  agent/journal
-    agent/store/inputs  agent/store/questions  agent/store/spending  agent/store/store  agent/backends/base
-    agent/backends/recorded/cassettes  agent/backends/recorded/likeness  agent/backends/recorded/recording
-    agent/backends/network/again  agent/backends/network/closing  agent/backends/network/lines
-    agent/backends/network/sse  agent/backends/network/queue  agent/backends/network/coming
-    agent/backends/network/wire  agent/backends/network/failures  agent/backends/network/http  agent/backends/words
-    agent/backends/ollama/words  agent/backends/ollama/pull  agent/backends/ollama/models  agent/backends/ollama/tools
-    agent/backends/ollama/request  agent/backends/ollama/reply  agent/backends/ollama/backend
-    agent/backends/openai/kinds  agent/backends/openai/words  agent/backends/openai/probe
-    agent/backends/openai/messages  agent/backends/openai/request  agent/backends/openai/count
-    agent/backends/openai/calls  agent/backends/openai/reply  agent/backends/openai/backend
-    agent/backends/gemini/words  agent/backends/gemini/request  agent/backends/gemini/client
-    agent/backends/gemini/reply  agent/backends/gemini/backend  agent/backends/gguf/file  agent/backends/engine_thread
-    agent/backends/gguf/count  agent/backends/gguf/engine  agent/backends/gguf/backend
-    agent/backends/transformers/folder  agent/backends/transformers/options  agent/backends/transformers/words
-    agent/backends/transformers/hub  agent/backends/transformers/memory  agent/backends/transformers/loading
-    agent/backends/transformers/engine  agent/backends/transformers/backend  agent/backends/matcher/english
-    agent/backends/matcher/mentions  agent/backends/matcher/params  agent/backends/matcher/naming
-    agent/backends/matcher/filling  agent/backends/matcher/matching  agent/backends/builtin  agent/backends/scripted
-    agent/server_calls  agent/reading  agent/transports  agent/toolchoice  agent/tokens  agent/ledger  agent/budget
-    agent/masking  agent/model  agent/fallback  agent/policy  agent/pictures  agent/convert  agent/output
-    agent/offering  agent/run  agent/allowances  agent/forking  agent/choice  agent/threads  agent/state  agent/calls
-    agent/nodes  agent/lean  agent/graph  agent/remembered  agent/durable  agent/deciding  agent/conversations
-    agent/running  agent/threaded  agent/subagents  agent/assistant  agent/agent  agent/patience  agent/openai_forms
-    agent/chat_forms  agent/chat_kept  agent/chat_telling  agent/chat
+    agent/errors  agent/ids  agent/limits  agent/approvals  agent/events  agent/threads  agent/store/address
+    agent/progress  agent/store/session  agent/store/rows  agent/store/workers  agent/store/serialising
+    agent/store/latest  agent/store/tables  agent/store/sqlite  agent/store/postgres  agent/store/saver
+    agent/store/turns  agent/journal  agent/store/inputs  agent/store/questions  agent/store/spending
+    agent/store/store  agent/backends/base  agent/backends/recorded/cassettes  agent/backends/recorded/likeness
+    agent/backends/recorded/recording  agent/backends/network/again  agent/backends/network/closing
+    agent/backends/network/lines  agent/backends/network/sse  agent/backends/network/queue
+    agent/backends/network/coming  agent/backends/network/wire  agent/backends/network/failures
+    agent/backends/network/http  agent/backends/words  agent/backends/ollama/words  agent/backends/ollama/pull
+    agent/backends/ollama/models  agent/backends/ollama/tools  agent/backends/ollama/request
+    agent/backends/ollama/reply  agent/backends/ollama/backend  agent/backends/openai/kinds
+    agent/backends/openai/words  agent/backends/openai/probe  agent/backends/openai/messages
+    agent/backends/openai/request  agent/backends/openai/count  agent/backends/openai/calls
+    agent/backends/openai/reply  agent/backends/openai/backend  agent/backends/gemini/words
+    agent/backends/gemini/request  agent/backends/gemini/client  agent/backends/gemini/reply
+    agent/backends/gemini/backend  agent/backends/gguf/file  agent/backends/engine_thread  agent/backends/gguf/count
+    agent/backends/gguf/engine  agent/backends/gguf/backend  agent/backends/transformers/folder
+    agent/backends/transformers/options  agent/backends/transformers/words  agent/backends/transformers/hub
+    agent/backends/transformers/memory  agent/backends/transformers/loading  agent/backends/transformers/engine
+    agent/backends/transformers/backend  agent/backends/matcher/english  agent/backends/matcher/mentions
+    agent/backends/matcher/params  agent/backends/matcher/naming  agent/backends/matcher/filling
+    agent/backends/matcher/matching  agent/backends/builtin  agent/backends/scripted  agent/server_calls
+    agent/reading  agent/transports  agent/toolchoice  agent/tokens  agent/ledger  agent/budget  agent/masking
+    agent/model  agent/fallback  agent/policy  agent/pictures  agent/convert  agent/output  agent/offering  agent/run
+    agent/allowances  agent/forking  agent/choice  agent/state  agent/calls  agent/nodes  agent/lean  agent/graph
+    agent/remembered  agent/durable  agent/deciding  agent/conversations  agent/running  agent/threaded
+    agent/subagents  agent/assistant  agent/agent  agent/patience  agent/openai_forms  agent/chat_forms
+    agent/chat_kept  agent/chat_telling  agent/chat
 
     agent/cli/options  agent/cli/terminal  agent/cli/openai_json  agent/cli/assistants  agent/cli/asked
     agent/cli/keeping  agent/cli/toolfiles  agent/cli/approving  agent/cli/waiting  agent/cli/display  agent/cli/parse

@@ -52,7 +52,7 @@ class Inputs:
             session.change(
                 "INSERT INTO inputs (thread, id, place, messages, asker, state, at)"
                 " SELECT ?, ?, COALESCE(MAX(place), 0) + 1, ?, ?, 'accepted', ? FROM inputs WHERE thread = ?"
-                " ON CONFLICT (thread, id) DO NOTHING",
+                " ON CONFLICT (thread, id) DO UPDATE SET state = 'accepted' WHERE inputs.state = 'failed'",
                 *(thread, said.id, messages, asker, now, thread),
             )
 

@@ -14,6 +14,8 @@ from gemmagraph.store.session import Session
 from gemmagraph.store.workers import Workers
 
 TOO_LATE: Final = "nobody decided in time"
+_SHORTEST: Final = 4
+"""Characters of an id that may stand for it."""
 _COLUMNS: Final = "id, asked, created, expires, decision, decider, decided"
 
 
@@ -105,9 +107,10 @@ def _found(session: Session, where: str, *values: object) -> list[Question]:
 
 def _one(session: Session, identity: str) -> Question:
     _expire(session)
+    begins = identity if len(identity) >= _SHORTEST and identity.isalnum() else ""
     found = session.rows(
-        f"SELECT {_COLUMNS} FROM approvals WHERE id = ? OR (id LIKE ? AND LENGTH(?) >= 4)",
-        *(identity, "".join(filter(str.isalnum, identity)) + "%", identity),
+        f"SELECT {_COLUMNS} FROM approvals WHERE id = ? OR (? <> '' AND id LIKE ?)",
+        *(identity, begins, f"{begins}%"),
     )
     exact = [row for row in found if row[0] == identity] or found
     if len(exact) != 1:

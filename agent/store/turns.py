@@ -17,6 +17,7 @@ from uuid import uuid4
 from gemmagraph.errors import StoreError, TurnLost
 from gemmagraph.store.session import Session
 from gemmagraph.store.workers import Workers
+from gemmagraph.threads import until_done
 
 T = TypeVar("T")
 
@@ -80,21 +81,24 @@ class Turns:
                 with suppress(asyncio.CancelledError):
                     await beating
         finally:
-            self._tickets.pop(thread, None)
+            if turn is not None and self._tickets.get(thread) == turn.ticket:
+                del self._tickets[thread]
             # Also while it waits: the next need not wait until this ticket is too old.
             with suppress(StoreError):
-                await asyncio.shield(self._workers.do(lambda session: _leave(session, owner, turn)))
+                await until_done(self._workers.do(lambda session: _leave(session, thread, owner, turn)))
 
     async def cancel(self, thread: str) -> bool:
-        """Asks whoever has the turn to end its run. Returns whether somebody has it."""
+        """Asks whoever has the turn to end its run; those who wait for it are not meant. Returns whether somebody has
+        it."""
 
         def work(session: Session) -> bool:
-            return (
-                session.change(
-                    "UPDATE turns SET cancelled = 1 WHERE thread = ? AND until >= ?", thread, session.now()
-                )
-                > 0
+            now = session.now()
+            told = session.change(
+                "UPDATE turns SET cancelled = 1 WHERE ticket ="
+                " (SELECT MIN(ticket) FROM turns WHERE thread = ? AND until >= ?)",
+                *(thread, now),
             )
+            return told > 0
 
         return await self._workers.do(work)
 
@@ -151,9 +155,10 @@ class Turns:
                 stop(None)
 
 
-def _leave(session: Session, owner: str, turn: Turn | None) -> None:
+def _leave(session: Session, thread: str, owner: str, turn: Turn | None) -> None:
     """Ends a turn, or leaves the queue."""
     with session.writing():
+        session.alone(f"thread {thread}")
         held = session.change("DELETE FROM turns WHERE owner = ?", owner)
         for write in turn.last if turn is not None and held else ():
             write(session)

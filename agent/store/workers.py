@@ -7,6 +7,7 @@ from any event loop, or from none.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 import weakref
@@ -51,6 +52,7 @@ class Workers:
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._starting = threading.Lock()
+        self._process = os.getpid()
         self._end: weakref.finalize[[SimpleQueue[_Job | None], int], Workers] | None = None
 
     async def do(self, work: Callable[[Session], T]) -> T:
@@ -92,6 +94,8 @@ class Workers:
 
     def _ask(self, job: _Job) -> None:
         with self._starting:
+            if self._process != os.getpid():  # a copy of the process that had the threads
+                self._process, self._threads, self._end = os.getpid(), [], None
             if self._end is None:
                 self._queue = SimpleQueue()
                 self._end = weakref.finalize(self, _stop, self._queue, self._count)

@@ -115,7 +115,7 @@ FAULTS: list[tuple[str, str, str]] = [
     ("{folder: here}", "{foldr: here}", "examples[0].args.foldr: there is no parameter 'foldr'; did you mean"),
     ("{{ context.tenant }}", "{{ secrets.token }}", "→ bind.tenant: {{ secrets.token }} names 'secrets'"),
     ("WHERE :customer", "WHERE :custmer", "(find_orders) → sql.statement: :custmer is neither a parameter nor"),
-    ("max_chars: 2000", "max_chars: 20", "(find_orders) → result.max_chars: 20 is no number of characters from 200"),
+    ("max_chars: 2000", "max_chars: 20", "(find_orders) → result.max_chars: must be a number of characters from 200"),
     ("pinned: true", "pinned: yes", "(find_orders) → pinned: must be true or false, not the text 'yes'."),
     ('{template: "{{ result.x }}"}', '{template: "{{ args.x }}"}', "(stock) → result.template: {{ args.x }} names"),
     ('["group:staff"]}\nimports', '["group:stuff"]}\nimports', "approval.approvers[0]: there is no group 'stuff'"),

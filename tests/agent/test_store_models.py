@@ -240,7 +240,7 @@ class Queue(OnStore):
         turn = self.held.pop(owner, None)
         if turn is not None:
             turn.last[:] = [lambda session: written.append(session)]
-        asyncio.run(self.one._workers.do(lambda session: _leave(session, owner, turn)))
+        asyncio.run(self.one._workers.do(lambda session: _leave(session, "t", owner, turn)))
         there = owner in [who for who, *_ in self.queue]
         assert len(written) == int(there and turn is not None)
         self.queue = [entry for entry in self.queue if entry[0] != owner]

@@ -32,7 +32,8 @@ def files(toolsets: Toolsets, folder: Path) -> Toolset:
 
 
 def seen(folder: Path) -> dict[str, str]:
-    return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
+    found = (file for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc")
+    return {str(file.relative_to(folder)): file.read_text() for file in found}
 
 
 def test_only_what_changes_files_asks(files: Toolset) -> None:

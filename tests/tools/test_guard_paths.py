@@ -289,7 +289,9 @@ def test_no_swap_leads_outside(what: str, root: Root, place: Path) -> None:
             file.write("harmless")
 
     with swapped(inside / name, inside / "link"):
-        for number in range(1_000):
+        for number in range(20_000):
+            if number >= 1_000 and min(count.values()) > 50:  # on a busy machine the swaps are met late
+                break
             attempt(lambda: root.read_text(path))
             attempt(lambda: [*root.files(name)])
             attempt(lambda: root.list(name))
