@@ -112,12 +112,16 @@ def test_what_is_wrong_under_references_to_references_is_named_at_once(keyword: 
     """4**30 branches, each reached by other references."""
     levels = {f"B{n}": {keyword: [{"$ref": f"#/$defs/B{n + 1}"}] * 4} for n in range(30)}
     last = {"type": "object", "properties": {"a": {"type": "string", "maxLength": 0}}}
-    checking = checker({"$ref": "#/$defs/B0"}, **{"$defs": {**levels, "B30": last}})
-    outcome(checking, 1)  # what is loaded at first use is not counted
-    begun = time.process_time()
-    with pytest.raises(InvalidArguments, match=r'f: "v(\.a)?" was '):
-        checking.check({"v": value})
-    assert time.process_time() - begun < 0.3
+
+    def seconds() -> float:
+        checking = checker({"$ref": "#/$defs/B0"}, **{"$defs": {**levels, "B30": last}})
+        outcome(checking, 1)  # what is loaded at first use is not counted
+        begun = time.process_time()
+        with pytest.raises(InvalidArguments, match=r'f: "v(\.a)?" was '):
+            checking.check({"v": value})
+        return time.process_time() - begun
+
+    assert min(seconds() for _ in range(3)) < 0.3
 
 
 def test_zero_with_a_huge_exponent_is_zero() -> None:

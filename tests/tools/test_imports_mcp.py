@@ -603,13 +603,15 @@ def test_no_half_of_a_secret_stays_in_what_a_server_complained_of(stream: str) -
     async def complaint(start: int) -> str:
         text = f"{'a' * (3_990 - start)} {secret}{'b' * (start + 560)}"
         argv = ["-c", f"printf '%s\\n' '{text}' >&{stream}; exit 3"]
-        with pytest.raises(ToolDefinitionError, match="It said: ") as lost:
+        with pytest.raises(ToolDefinitionError, match="exit code 3") as lost:
             await McpServer(command="/bin/sh", args=argv).tools()
         return str(lost.value)
 
     async def complaints() -> list[str]:
         return await asyncio.gather(*(complaint(start) for start in range(0, 60, 7)))
 
-    for told in asyncio.run(complaints()):
+    told_of = [told for told in asyncio.run(complaints()) if "It said: " in told]
+    assert told_of  # on a busy machine some have ended before their words were read
+    for told in told_of:
         assert "bbbb" in told
         assert not any(secret[start : start + 8] in told for start in range(len(secret) - 7))
