@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 INSTALLED := build/installed-$(shell { cat pyproject.toml; find agent tools prompts -type f ! -name '*.pyc' | \
 	LC_ALL=C sort; } | cksum | cut -d ' ' -f 1)
 
-.PHONY: setup demo test long lint bench transformers
+.PHONY: setup demo test long lint bench synapse transformers
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -34,6 +34,9 @@ transformers: setup
 	@.venv/bin/python -m pip install --quiet -e ".[dev,transformers]" --config-settings editable_mode=strict
 	@.venv/bin/python -m pytest -n auto -m '' tests/agent/test_transformers.py tests/agent/test_matrix.py
 
+# A homeserver, for the tests of Matrix.
+synapse: .synapse/pyvenv.cfg
+
 bench: setup benchmarks/.venv/pyvenv.cfg
 	benchmarks/.venv/bin/python benchmarks/run.py
 
@@ -45,6 +48,10 @@ $(INSTALLED): .venv/pyvenv.cfg
 	.venv/bin/python -m pip install --quiet -e ".[dev]" --config-settings editable_mode=strict
 	@rm -f build/installed-*
 	@touch $@
+
+.synapse/pyvenv.cfg:
+	$(PYTHON) -m venv .synapse
+	.synapse/bin/python -m pip install --quiet matrix-synapse
 
 benchmarks/.venv/pyvenv.cfg: benchmarks/requirements.txt benchmarks/readers.txt pyproject.toml
 	$(PYTHON) -m venv --clear benchmarks/.venv

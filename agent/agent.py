@@ -183,12 +183,13 @@ class Agent(Threaded):
             thread: the conversation this belongs to; without one, nothing is remembered.
             user: who says it, as the policy and the tools know them.
             channel: where it is said, as the policy and the tools know it.
-            context: values that tools may see and the model may not.
+            context: values that tools may see and the model may not, as JSON has them.
             images: pictures that the person shows: files, or the bytes of some. Only with a text.
 
         Raises:
             BackendError: the model could not be asked. The conversation is kept as it was before the last step.
-            AgentError: what is said is no message, or a picture is shown to a model that cannot see.
+            AgentError: what is said is no message, a picture is shown to a model that cannot see, a name or a value
+                of `context` could not be kept, or a run on this thread is under way around this one.
         """
         return run_sync(self.arun(said, thread=thread, user=user, channel=channel, context=context, images=images))
 
@@ -205,7 +206,8 @@ class Agent(Threaded):
         """`run`, for async code. With None for what is said it goes on with the thread, as `resume` does."""
         said = None if said is None else with_images(said, images)
         runs = await self.runs()
-        return await runs.go(runs.new(ToolContext(user, thread, channel, None, dict(context or {}))), said)
+        asker = ToolContext(user, thread, channel, None, {} if context is None else context)
+        return await runs.go(runs.new(asker), said)
 
     async def stream(
         self,
@@ -221,7 +223,8 @@ class Agent(Threaded):
         said = None if said is None else with_images(said, images)
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         runs = await self.runs()
-        run = runs.new(ToolContext(user, thread, channel, None, dict(context or {})), events.put_nowait)
+        asker = ToolContext(user, thread, channel, None, {} if context is None else context)
+        run = runs.new(asker, events.put_nowait)
 
         async def work() -> Result:
             try:
@@ -284,7 +287,7 @@ class Agent(Threaded):
             await close_all(ends)
         finally:
             if self._store is not None:
-                self._store.close()
+                await asyncio.to_thread(self._store.close)  # it waits for what is under way there
 
     def __enter__(self) -> Self:
         return self

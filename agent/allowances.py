@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 from typing import Final
@@ -59,7 +60,8 @@ class Allowances:
 
 
 def _key(run: Run, said: str) -> str:
-    return f"{run.thread or ''}/{said}"
+    """Of a size that any index takes."""
+    return hashlib.sha256(f"{run.thread or ''}\0{said}".encode()).hexdigest()
 
 
 def _spelled(seconds: float) -> str:

@@ -93,7 +93,7 @@ Approver: TypeAlias = Callable[[Approval], Decision | Awaitable[Decision]]
 """What `approve=` takes. A plain function runs in a thread, so that it may wait for a person."""
 
 
-async def decide(approve: Approver, approval: Approval) -> Decision:
+async def answer_of(approve: Approver, approval: Approval) -> Decision:
     """Asks, and returns a decision that is one.
 
     Raises:

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from gemmagraph.tools.langchain import LangChainTool
 
 DEFAULT_FILE: Final = "assistant.yaml"
-LATER: Final = {"bots": "chat services"}
-"""Keys that are checked and kept, and do nothing yet."""
 
 
 @dataclass
@@ -70,11 +68,6 @@ class Assistant:
         said = [self.values.get("instructions") or ""]
         said += [toolset.get("instructions") or "" for toolset in reversed(self._lineage())]
         return "\n\n".join(text.strip() for text in said if text.strip())
-
-    @property
-    def waiting(self) -> list[str]:
-        """Keys of the file that do nothing yet."""
-        return [key for key in LATER if key in self.values]
 
     def model(self) -> Model | None:
         """The model that the file names."""
@@ -111,6 +104,29 @@ class Assistant:
         except AgentError as exc:
             raise AgentError(f"{self.document.place(path)}: {exc.message}", hint=exc.hint) from None
         return self.document.folder(path) / address.target if address.kind == "sqlite" else revealed
+
+    @property
+    def bots(self) -> list[str]:
+        """The chat services in which it answers."""
+        return list(self.values.get("bots") or {})
+
+    def bot(self, name: str) -> dict[str, Any]:
+        """What stands below a chat service, secrets filled in.
+
+        Raises:
+            AgentError: there is no such one, or a secret or setting in it is not there.
+        """
+        path = ("bots", name)
+        if name not in self.bots:
+            known = ", ".join(self.bots) or "none"
+            raise AgentError(f"{self.document.path} has no bot {name!r}.", hint=f"Bots that it has: {known}.")
+        if why := self.document.settings.missing(path):
+            raise AgentError(f"{self.document.place(path)}: the bot cannot be started: {why}.")
+        said = self.values["bots"][name] or {}
+        return {
+            key: self._revealed(value, (*path, key)) if isinstance(value, str) else value
+            for key, value in said.items()
+        }
 
     async def open(self) -> list[Tool]:
         """The tools that can run here, of the toolset if there is one, with the policy in front of them. Python files

@@ -1,113 +1,36 @@
-"""The calls of one turn: who must be asked, what runs beside what, and what the model is told of it."""
+"""The calls of one turn: what runs beside what, what is written down of it, and what the model is told."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
-from copy import deepcopy
-from dataclasses import replace
 from typing import Any, Final
 
 from langchain_core.messages import AIMessage, InvalidToolCall, ToolMessage
 from langchain_core.messages.tool import ToolCall as WrittenCall
 
-from gemmagraph.approvals import Approval, approval_id
 from gemmagraph.convert import tool_message
 from gemmagraph.events import ToolFinished, ToolStarted
 from gemmagraph.journal import Written
+from gemmagraph.judging import Instead, copied, judged, same_call, to_ask
+from gemmagraph.output import ANSWER
 from gemmagraph.prompts.checking.arguments import write_plainly
-from gemmagraph.prompts.errors import GemmagraphError, InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolCall
 from gemmagraph.run import CallRecord, Kit, Run
-from gemmagraph.tools import Tool, ToolError
+from gemmagraph.tools import Tool
 from gemmagraph.tools.results import Outcome
-from gemmagraph.tools.ruling import Ruling
 from gemmagraph.tools.runtime import CANCEL_GRACE
-from gemmagraph.tools.secrets import mask, masked_trace
+from gemmagraph.tools.secrets import masked_trace
 
 _log = logging.getLogger("gemmagraph")
 
 _NO_CLOCK: Final = nullcontext()
-_sorted = json.JSONEncoder(sort_keys=True, default=str).encode
 _REPEATED: Final = (
     "(You made this very call before and got this very result. Do not make it again; answer with what you know.)"
 )
-
-
-def to_ask(run: Run, message: AIMessage) -> list[tuple[WrittenCall, Ruling]]:
-    """The calls that need a person, each with what was ruled."""
-    asked = []
-    made: set[str] = set()
-    several = len(message.tool_calls) > 1
-    for call in message.tool_calls:
-        tool = run.kit.tools.get(call["name"])
-        if tool is None:
-            continue
-        ruling = tool.ruling(call["args"], run.asker)
-        same = _key(call["name"], call["args"]) if several else ""
-        if same in made:
-            if tool.reads:
-                continue  # it runs once, and is asked for once
-            if ruling.verdict == "allow":
-                ruling = Ruling("ask", f"{tool.name} was called with the same arguments in the same turn")
-        made.add(same)
-        if ruling.verdict == "ask":
-            asked.append((call, ruling))
-    return asked
-
-
-def question(call: WrittenCall, ruling: Ruling) -> dict[str, Any]:
-    """What the step that asks is given."""
-    approvers = None if ruling.approvers is None else [*ruling.approvers]
-    said = {"reason": ruling.told, "approvers": approvers, "four_eyes": ruling.four_eyes, "expires": ruling.expires}
-    return {"call": dict(call), "ruling": said}
-
-
-def rendered(run: Run, name: str, arguments: Mapping[str, JSON]) -> tuple[str, str]:
-    """What a call will do, as a person reads it: the request, the argv or the statement that will be sent. And the
-    digest of it.
-
-    Raises:
-        ToolError: a value cannot stand where the tool puts it.
-    """
-    tool = run.kit.tools.get(name)
-    if tool is None:
-        raise ToolError(f"There is no tool {name!r} here.")
-    found = tool.render(arguments, run.asker)
-    return found.shown, tool.digest(found, arguments, run.asker)
-
-
-def hopeless(run: Run, name: str, arguments: Mapping[str, JSON]) -> str:
-    """Why a call cannot even be shown, or empty. Nobody is asked about such a call: the model is told."""
-    try:
-        rendered(run, name, arguments)
-    except GemmagraphError as exc:
-        return mask(str(exc))
-    return ""
-
-
-def asked_of(run: Run, call: ToolCall, ruling: Ruling) -> Approval:
-    """A call as a person is asked about it."""
-    request, digest = rendered(run, call.name, call.arguments)
-    deciders = None if ruling.approvers is None else run.kit.deciders(ruling.approvers)
-    return Approval(
-        id=approval_id(run.asker.thread, call.id),
-        tool=call.name,
-        arguments=copied(call.arguments),
-        request=request,
-        reason=f"{ruling.told} (asked for by {run.within.agent})" if run.within else ruling.told,
-        user=run.asker.user,
-        thread=run.asker.thread,
-        channel=run.asker.channel,
-        digest=digest,
-        call=call.id,
-        approvers=ruling.approvers,
-        deciders=deciders,
-        four_eyes=ruling.four_eyes,
-    )
+_EDITED: Final = "(A person changed the call to "
 
 
 async def perform(run: Run, message: AIMessage, decisions: Mapping[str, Any]) -> list[ToolMessage]:
@@ -145,7 +68,7 @@ async def _side_by_side(
     chosen = []
     for call in calls:
         tool = kit.tools.get(call["name"])
-        same = _key(call["name"], call["args"]) if tool and tool.reads else call["id"]
+        same = same_call(call["name"], call["args"]) if tool and tool.reads else call["id"]
         if same not in tasks:
             tasks[same] = asyncio.create_task(alone(call) if tool and tool.sequential else beside(call))
         chosen.append(tasks[same])
@@ -171,76 +94,41 @@ async def _perform_one(
     run: Run, written: WrittenCall, asked: str | None, decision: Mapping[str, Any] | None
 ) -> ToolMessage:
     """One call, from the question whether it may run to its result."""
-    call = ToolCall(written["id"] or "", written["name"], written["args"])
+    verdict = judged(run, written, asked, decision)
     limit = run.kit.limits.calls
-    if run.calls >= limit:
-        run.end("limit", f"the limit of {limit} tool calls is reached")
-        return _refused(run, call, f"Not run: the limit of {limit} tool calls is reached.")
-    tool = run.kit.tools.get(call.name)
-    if tool is None:
-        return _refused(run, call, f"There is no tool {call.name!r} here.")
-    ruling = tool.ruling(call.arguments, run.asker)
-    if ruling.verdict == "deny":
-        return _refused(run, call, f"Not run: {ruling.reason}.", ruling.place)
-    if asked is None and ruling.verdict == "ask":
-        asked = ruling.reason  # it changed since the turn began
-    if asked is not None or decision is not None:  # what a person said counts, whatever is ruled by now
-        settled = _settled(run, tool, call, replace(ruling, reason=asked or ruling.reason), decision)
-        if isinstance(settled, ToolMessage):
-            return settled
-        call = settled
-    run.calls += 1
+    over = f"the limit of {limit} tool calls is reached" if run.calls >= limit else ""
     left = run.seconds_left()
-    if left == 0.0:
-        run.end("limit", run.out_of_time())
-        return _refused(run, call, f"Not run: {run.out_of_time()}.")
-    changed = call.arguments is not written["args"]
-    note = f"(A person changed the call to {write_plainly(call.name, call.arguments)}.)" if changed else ""
-    return await _run_tool(run, tool, call, left, note)
+    if not over and left == 0.0 and isinstance(verdict, ToolCall):
+        over = run.out_of_time()
+    if over:
+        verdict = Instead(verdict if isinstance(verdict, ToolCall) else verdict.call, f"Not run: {over}.")
+    if isinstance(verdict, Instead):
+        if (made := await _made_before(run, written, verdict.call)) is not None:
+            return made
+        if over:
+            run.end("limit", over)
+        return _finish(run, verdict.call, verdict.why, verdict.status, place=verdict.place)
+    run.calls += 1
+    return await _run_tool(run, run.kit.tools[verdict.name], verdict, left, _changed(written, verdict.arguments))
 
 
-def _settled(
-    run: Run, tool: Tool, call: ToolCall, ruling: Ruling, decision: Mapping[str, Any] | None
-) -> ToolCall | ToolMessage:
-    """What a person's decision makes of a call: a call to run, or the result in its place."""
-    by = (decision or {}).get("by")
-    match decision:
-        case None if why := hopeless(run, call.name, call.arguments):
-            return _finish(run, call, why, "error")
-        case None:
-            where = "by an assistant that works for another" if run.within else "here"
-            why = f"Not run: {ruling.reason}, so a person must approve it, and nobody can be asked {where}."
-            return _refused(run, call, why, ruling.place)
-        case {"type": "approve", "digest": digest}:
-            if why := hopeless(run, call.name, call.arguments):
-                return _finish(run, call, why, "error")
-            approval = asked_of(run, call, ruling)
-            if approval.digest != digest:
-                return _refused(run, call, "Not run: what it would do has changed since a person approved it.")
-            if ruling.verdict == "ask" and (why := approval.refuses(by)):
-                return _refused(run, call, f"Not run: a person approved it, but by now {why}.")
-            return call
-        case {"type": "edit", "arguments": arguments, "digest": digest}:
-            if digest and asked_of(run, call, ruling).digest != digest:
-                return _refused(run, call, "Not run: what it would do has changed since a person was asked.")
-            try:
-                changed = ToolCall(call.id, call.name, tool.check(arguments))
-            except InvalidArguments as problem:
-                return _refused(run, call, f"Not run: the arguments were changed by a person. {problem.message}")
-            ruling = tool.ruling(changed.arguments, run.asker)
-            if ruling.verdict == "deny":
-                why = f"Not run: the arguments were changed by a person, and {ruling.reason}."
-                return _refused(run, call, why, ruling.place)
-            if why := hopeless(run, changed.name, changed.arguments):
-                return _finish(run, changed, why, "error")
-            if ruling.verdict == "ask" and (why := asked_of(run, changed, ruling).refuses(by)):
-                return _refused(run, call, f"Not run: the arguments were changed by a person, and now {why}.")
-            return changed
-        case {"type": "respond", "text": text}:
-            return _finish(run, call, text, "ok")
-        case _:
-            why = str((decision or {}).get("reason") or "")
-            return _refused(run, call, "Not run: a person refused it" + (f": {why}" if why else "."))
+async def _made_before(run: Run, written: WrittenCall, call: ToolCall) -> ToolMessage | None:
+    """The result of a call that may not run any more, but did: in a process that died, or lost its turn."""
+    if run.kit.store is None or run.turn is None:
+        return None
+    known = await run.kit.store.journal.began(run.turn, call.id)
+    if known is None:
+        return None
+    arguments, came = known
+    run.calls += 1
+    made = ToolCall(call.id, call.name, arguments)
+    return _finish(run, made, came.content, came.status, came.seconds, note=_changed(written, arguments))
+
+
+def _changed(written: WrittenCall, arguments: Mapping[str, JSON]) -> str:
+    """What the model is told of a call that ran with other arguments than its own."""
+    same = arguments is written["args"] or arguments == written["args"]
+    return "" if same else f"{_EDITED}{write_plainly(written['name'], arguments)}.)"
 
 
 async def _run_tool(run: Run, tool: Tool, call: ToolCall, left: float | None, note: str) -> ToolMessage:
@@ -285,15 +173,8 @@ def _finish(
     place: str | None = None,
 ) -> ToolMessage:
     """Writes down what a call came to; warns or ends the run if it came to the same before."""
-    limits = run.kit.limits
     message = tool_message(call.id, call.name, content, status != "ok", run.spent.pop(call.id, None))
-    key = f"{_key(call.name, call.arguments)}\0{message.content}"
-    run.seen[key] += 1
-    times = run.seen[key]
-    if times >= limits.same_call_stop:
-        run.closing = run.kit.output is None and run.stop != "limit"
-        run.end("limit", f"the model made the same call {times} times: {write_plainly(call.name, call.arguments)}")
-    if times >= limits.same_call_warn:
+    if counted(run, call.name, call.arguments, str(message.content)) >= run.kit.limits.same_call_warn:
         note = f"{note}\n{_REPEATED}" if note else _REPEATED
     if note:
         message.content = f"{message.content}\n{note}"
@@ -304,8 +185,35 @@ def _finish(
     return message
 
 
-def _refused(run: Run, call: ToolCall, why: str, place: str | None = None) -> ToolMessage:
-    return _finish(run, call, why, "refused", place=place)
+def counted(run: Run, name: str, arguments: Mapping[str, JSON], content: str) -> int:
+    """How often a call has come to this by now, this time included. Too often ends the run."""
+    key = f"{same_call(name, arguments)}\0{content}"
+    run.seen[key] += 1
+    times = run.seen[key]
+    if times >= run.kit.limits.same_call_stop:
+        run.closing = run.kit.output is None and run.stop != "limit"
+        run.end("limit", f"the model made the same call {times} times: {write_plainly(name, arguments)}")
+    return times
+
+
+def without_notes(content: str) -> str:
+    """The content of a result as it was before we added to it."""
+    content = content.removesuffix(f"\n{_REPEATED}")
+    before, noted, after = content.rpartition(f"\n{_EDITED}")
+    return before if noted and after.endswith(".)") else content
+
+
+def conclude(run: Run, message: AIMessage, results: Sequence[ToolMessage]) -> bool:
+    """Takes the results of a turn as the answer, if they are it; returns whether."""
+    answer = direct_answer(run.kit, message, results)
+    if answer is None:
+        return False
+    run.said = answer
+    output = run.kit.output
+    if output is not None and message.tool_calls[-1]["name"] == ANSWER:
+        run.output = output.value(message.tool_calls[-1]["args"])
+        run.said = without_notes(str(results[-1].content))
+    return True
 
 
 def direct_answer(kit: Kit, message: AIMessage, results: Sequence[ToolMessage]) -> str | None:
@@ -316,7 +224,7 @@ def direct_answer(kit: Kit, message: AIMessage, results: Sequence[ToolMessage]) 
             return None
     if message.invalid_tool_calls:
         return None
-    return "\n\n".join(str(result.content) for result in results)
+    return "\n\n".join(without_notes(str(result.content)) for result in results)
 
 
 def close_open_calls(run: Run, messages: Sequence[Any]) -> list[ToolMessage]:
@@ -338,15 +246,6 @@ def close_open_calls(run: Run, messages: Sequence[Any]) -> list[ToolMessage]:
             known = tool_message(identity, call["name"], why, is_error=True)
         closed.append(known)
     return closed + [_complaint(bad) for bad in last.invalid_tool_calls]
-
-
-def copied(arguments: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Arguments for other people's code, which may change what it is given; what is in the state stays."""
-    return {key: deepcopy(value) if isinstance(value, list | dict) else value for key, value in arguments.items()}
-
-
-def _key(name: str, arguments: JSON) -> str:
-    return name + _sorted(arguments)
 
 
 def _complaint(bad: InvalidToolCall) -> ToolMessage:

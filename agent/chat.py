@@ -25,7 +25,7 @@ from gemmagraph.budget import IMAGE_TOKENS, Budget, Overflow
 from gemmagraph.chat_forms import declared, read_as_json
 from gemmagraph.chat_kept import Kept, described
 from gemmagraph.chat_telling import Telling
-from gemmagraph.convert import Conversation, ai_message, message_chunk, messages_of
+from gemmagraph.convert import Converter, ai_message, message_chunk, messages_of
 from gemmagraph.errors import AgentError
 from gemmagraph.events import Rerouted, TextDelta, ThoughtDelta
 from gemmagraph.fallback import Model, Route
@@ -204,7 +204,7 @@ class ChatGemma(BaseChatModel):
         """The tokens of the whole prompt for `messages`: tools, marks and pictures are counted with them."""
         model = self._model_for({})
         writer = model.writer(self._kept.toolset([declared(tool) for tool in tools or ()]))
-        turns = Conversation(writer).turns(messages_of(messages))
+        turns = Converter(writer).turns(messages_of(messages))
         transcript = Transcript(writer)
         transcript.update(
             [replace(turn, parts=tuple(part for part in turn.parts if not isinstance(part, Image))) for turn in turns]
@@ -328,7 +328,7 @@ class ChatGemma(BaseChatModel):
         answer = answer_of(kwargs.get("response_format"))
         tools = self._kept.toolset(kwargs.get("tools") or (), answer)
         writer = model.writer(tools)
-        turns = Conversation(writer).turns(messages_of(messages))
+        turns = Converter(writer).turns(messages_of(messages))
         choice = choice_of(kwargs.get("tool_choice"))
         if answer is not None:
             choice = {"auto": "required", "none": answer.name}.get(choice, choice)

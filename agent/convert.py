@@ -157,7 +157,7 @@ def _entering(message: AnyMessage) -> AnyMessage:
     return message.model_copy(update=changes) if changes else message
 
 
-class Conversation:
+class Converter:
     """Messages as turns. Show it the state again at each step: only new messages are converted.
 
     Args:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from gemmagraph.approvals import Approval, Approve, Decision, Edit, checked, decision_as_json
 from gemmagraph.errors import AgentError, InvalidArguments
+from gemmagraph.limits import storable
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.store.questions import TOO_LATE, Question, Questions
 from gemmagraph.tools import Tool
 from gemmagraph.tools.secrets import mask_all
+
+_SMALLER: Final = "Write a smaller one, or a text where the tool takes that."
 
 
 async def decide(
@@ -35,16 +38,19 @@ async def decide(
     """
     asked = await questions.of(thread)
     waiting = [question.approval for question in asked if question.decision is None]
-    settled: list[tuple[Approval, Mapping[str, JSON]]] = []
+    settled: dict[str, Mapping[str, JSON]] = {}
     for approval, said in _paired(thread, decisions, asked, waiting):
         decision = mask_all(checked(said, f"The decision about {approval.tool}"))
         if why := approval.refuses(by):
-            raise AgentError(f"{by or 'Nobody in particular'} cannot decide about {approval.tool}: {why}.")
-        settled.append((approval, decision_as_json(_fitting(tools, approval, decision), approval.digest, by)))
-    for approval, kept in settled:
-        question, mine = await questions.decide(approval.id, kept, by)
-        if not mine:
-            raise AgentError(_late(question))
+            raise AgentError(
+                f"{by or 'Nobody in particular'} cannot decide about {approval.tool}: {why}.",
+                hint="Say who decides: by= of resume(), or --as USER of `gemmagraph approvals`.",
+            )
+        if approval.id in settled:
+            raise AgentError(f"Two decisions were given about the same call, {approval.tool} ({approval.id}).")
+        settled[approval.id] = decision_as_json(_fitting(tools, approval, decision), approval.digest, by)
+    if (late := await questions.decide_all(settled, by)) is not None:
+        raise AgentError(_late(late))
 
 
 def _paired(
@@ -57,8 +63,16 @@ def _paired(
     if isinstance(decisions, Mapping) and isinstance(decisions.get("decisions"), list):
         decisions = decisions["decisions"]  # LangChain's shape for a whole turn
     if not isinstance(decisions, Mapping):
+        if not isinstance(decisions, Sequence) or isinstance(decisions, str):
+            raise AgentError(
+                f"{decisions!r} does not say which call it is about.",
+                hint="Give a mapping: {approval.id: Approve()}.",
+            )
         if len(decisions) != len(waiting):
-            raise AgentError(f"{len(decisions)} decisions were given for {len(waiting)} calls that wait.")
+            raise AgentError(
+                f"{len(decisions)} decisions were given for {len(waiting)} calls that wait.",
+                hint="Give one for each in their order, or a mapping with the ids of those that you decide.",
+            )
         return [*zip(waiting, decisions, strict=True)]
     paired = []
     for identity, said in decisions.items():
@@ -76,16 +90,16 @@ def _paired(
 
 def _fitting(tools: Mapping[str, Tool] | None, approval: Approval, decision: Decision) -> Decision:
     """The decision with arguments as the tool takes them."""
-    if tools is None:
-        return decision
-    tool = tools.get(approval.tool)
-    if tool is None and isinstance(decision, Approve | Edit):
+    tool = None if tools is None else tools.get(approval.tool)
+    if tools is not None and tool is None and isinstance(decision, Approve | Edit):
         raise AgentError(f"There is no tool {approval.tool!r} here any more.", hint="Reject the call, or respond.")
     if tool is not None and isinstance(decision, Edit):
         try:
-            return Edit(tool.check(decision.arguments))
+            decision = Edit(tool.check(decision.arguments))
         except InvalidArguments as problem:
             raise AgentError(f"The changed arguments do not fit {tool.name}: {problem.message}") from problem
+    if isinstance(decision, Edit) and not storable(decision.arguments):
+        raise AgentError(f"An integer in the changed arguments of {approval.tool} is beyond 64 bits.", hint=_SMALLER)
     return decision
 
 

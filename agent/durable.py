@@ -17,27 +17,32 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage, ToolMessage
+from langchain_core.messages import AnyMessage, HumanMessage, RemoveMessage, ToolMessage
 from langgraph.types import Command, PregelTask, StateSnapshot
 
 from gemmagraph.approvals import Reject, decision_as_json
 from gemmagraph.calls import close_open_calls
-from gemmagraph.convert import tokens_of, tool_message
+from gemmagraph.convert import tool_message
 from gemmagraph.errors import BadRequest, ContextOverflow, NeedsDecision, StoreError
 from gemmagraph.events import Notice
-from gemmagraph.journal import Entry, Written
-from gemmagraph.remembered import Graph, Running, steps
-from gemmagraph.run import CallRecord, Run
+from gemmagraph.handing import copy_of
+from gemmagraph.journal import Written
+from gemmagraph.recounting import recount
+from gemmagraph.run import Run
+from gemmagraph.state import holds
+from gemmagraph.stepping import Graph, Running, steps
 from gemmagraph.store.inputs import Input
 from gemmagraph.store.rows import reading
+from gemmagraph.store.saver import config_of
 from gemmagraph.store.session import Session
 from gemmagraph.store.store import Store
 from gemmagraph.store.turns import Turn
-from gemmagraph.threads import Threads, end_of, until_done
+from gemmagraph.threads import end_of, until_done
 from gemmagraph.tools.secrets import mask_all
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
+    from langgraph.checkpoint.base import CheckpointTuple
 
 _BEFORE: Final = "The turn before this one had not come to its end: that is done first."
 
@@ -47,22 +52,22 @@ class Durable:
 
     Args:
         graph: saves with the store's saver.
-        threads: whose turn it is within this process; the store is asked by one of it at a time.
         running: the run at work on each thread.
         agent: its name.
     """
 
-    def __init__(self, store: Store, graph: Graph, threads: Threads, running: Running, agent: str) -> None:
+    def __init__(self, store: Store, graph: Graph, running: Running, agent: str) -> None:
         self._store = store
         self._graph = graph
-        self._threads = threads
         self._running = running
         self._agent = agent
-        self._at_rest: dict[str, Sequence[AnyMessage] | None] = {}
+        self._at_rest: dict[str, list[AnyMessage] | None] = {}
         """The conversation of a thread on which a turn has begun, if it is known that nothing is left to do in it."""
 
     async def say(self, run: Run, new: Sequence[AnyMessage], new_run: Callable[[Input], Run]) -> list[AnyMessage]:
-        """Answers what was said; gives the whole conversation.
+        """Answers what was said; gives the whole conversation. It is accepted before its turn has come: were the
+        process to die while it waits, it would be answered by whoever goes on with the thread. Whoever is cancelled
+        does not want an answer any more.
 
         Args:
             new_run: makes the run of another input, which was accepted before and has no answer.
@@ -73,27 +78,34 @@ class Durable:
             StoreError: the database failed; if the input was accepted, it can be resumed.
         """
         thread = run.thread or ""
-        messages = mask_all(list(new))
+        messages = list(map(copy_of, new))
+        for message in messages:
+            message.content = mask_all(message.content)
         identity = messages[-1].id = messages[-1].id or f"m_{uuid4().hex}"
         said = Input(identity, messages, run.asker)
         waiting = self._store.questions.waiting(thread)
-        accept = self._store.inputs.accepting(thread, self._agent, said)
+        keep = self._store.inputs.accepting(thread, self._agent, said)
+        give_up = self._store.inputs.giving_up(thread, said.id)
 
-        def before(session: Session) -> None:
+        def accept(session: Session) -> None:
             if asked := waiting(session):
                 raise NeedsDecision(thread, asked)
-            accept(session)
+            keep(session)
 
-        async with self._turn(thread, before, failed=False) as (turn, inputs):
-            for found in inputs:
-                if found.id == said.id:
-                    return await self._finish(turn, run, said)
-                run.emit(Notice(_BEFORE))
-                earlier = new_run(found)
-                messages = await self._finish(turn, earlier, found)
-                if earlier.stop == "needs_approval":  # what was said just now is answered after that
-                    run.stop, run.reason, run.pending = earlier.stop, _BEFORE, earlier.pending
-                    return messages
+        async with self._turn(thread, accept, give_up) as (turn, inputs):
+            try:
+                for found in inputs:
+                    if found.id == said.id:
+                        return await self._finish(turn, run, said)
+                    run.emit(Notice(_BEFORE))
+                    earlier = new_run(found)
+                    messages = await self._finish(turn, earlier, found)
+                    if earlier.stop == "needs_approval":  # what was said just now is answered after that
+                        run.stop, run.reason, run.pending = earlier.stop, _BEFORE, earlier.pending
+                        return messages
+            except asyncio.CancelledError:
+                turn.last.append(give_up)
+                raise
         messages = await self.messages(thread)  # another process has answered it
         await self._recount(run, messages, said.id)
         return messages
@@ -106,17 +118,19 @@ class Durable:
                 a thread may not have heard its answer.
 
         Raises:
+            AgentError: there is no such thread.
             BackendError, StoreError: as `say` does.
         """
         thread = run.thread or ""
-        async with self._turn(thread, lambda session: None, failed=True) as (turn, inputs):
+        async with self._turn(thread, failed=True) as (turn, inputs):
             for found in inputs:
                 run = new_run(found)
                 messages = await self._finish(turn, run, found)
                 if run.stop == "needs_approval":
                     break
         if not inputs:
-            messages = await self.messages(thread)
+            if not (messages := await self.messages(thread)):
+                await self._store.thread(thread)
             said = [message.id or "" for message in messages if isinstance(message, HumanMessage)]
             await self._recount(run, messages, said[-1] if said else "")
         return run, messages
@@ -129,12 +143,37 @@ class Durable:
             StoreError: the database failed.
         """
         thread = run.thread or ""
-        async with self._turn(thread, lambda session: None, failed=False) as (turn, inputs):
+        async with self._turn(thread) as (turn, inputs):
             for said in inputs:
                 run = new_run(said)
                 run.turn = turn
-                await self._close(turn, run, said, _config(thread))
+                await self._close(turn, run, said, config_of(thread, ticket=turn.ticket))
         return bool(inputs)
+
+    async def fork(self, thread: str, into: str, messages: Sequence[AnyMessage]) -> bool:
+        """Makes a thread like another, with these messages in it; returns whether there was none of that name. It is
+        there when all of it is: what a process has left that died meanwhile is not seen, and is done anew.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        store = self._store
+        if await store.do(lambda session: store.has(session, into)):
+            return False
+
+        def free(session: Session) -> bool:
+            if store.has(session, into):
+                return False
+            session.saver.delete_thread(into)
+            return True
+
+        turns = store.turns.turn(into, lambda why: True, before=lambda session: None, begin=free)
+        async with turns as (turn, is_free):
+            if not is_free:
+                return False
+            config = config_of(into, ticket=turn.ticket)
+            await self._graph.aupdate_state(config, {"messages": [*messages]}, as_node="model")
+            return await store.begin(turn, like=thread)
 
     async def messages(self, thread: str) -> list[AnyMessage]:
         """The conversation so far."""
@@ -142,44 +181,68 @@ class Durable:
 
     async def _state(self, thread: str) -> StateSnapshot:
         with reading(f"The thread {thread!r}"):
-            return await self._graph.aget_state(_config(thread))
+            return await self._graph.aget_state(config_of(thread))
 
     @asynccontextmanager
     async def _turn(
-        self, thread: str, before: Callable[[Session], None], *, failed: bool
+        self,
+        thread: str,
+        accept: Callable[[Session], None] | None = None,
+        give_up: Callable[[Session], object] | None = None,
+        *,
+        failed: bool = False,
     ) -> AsyncIterator[tuple[Turn, list[Input]]]:
-        """The turn on a thread, in this process and among all, with what is to be answered in it."""
-        opening, last = self._store.inputs.opening(thread, failed=failed), self._store.saver.last(thread)
+        """The turn on a thread, with what is to be answered in it.
 
-        def begin(session: Session) -> tuple[list[Input], str]:
-            return opening(session), last(session)
+        Args:
+            accept: keeps something new. If nothing is, what others say while this waits is left to them.
+            give_up: is done if whoever waits is cancelled.
+            failed: whether what failed is to be answered too.
+        """
+        inputs, saver = self._store.inputs, self._store.saver
+        opening, last = inputs.opening(thread, failed=failed), saver.opening(thread)
+        old: set[str] = set()
 
-        turns = self._store.turns
-        async with (
-            self._threads.turn(thread),
-            turns.turn(thread, self._stopping(thread), before=before, begin=begin) as (turn, (inputs, checkpoint)),
-        ):
-            self._at_rest[thread] = self._store.saver.at_rest(thread, checkpoint)
+        def before(session: Session) -> None:
+            if accept is not None:
+                accept(session)
+            else:
+                old.update(found.id for found in opening(session))
+
+        def begin(session: Session) -> tuple[list[Input], CheckpointTuple | None]:
+            found = [one for one in opening(session) if accept is not None or one.id in old]
+            if accept is None and found:
+                inputs.touch(session, thread)
+            return found, last(session)
+
+        turns = self._store.turns.turn(thread, self._stopping(thread), before=before, begin=begin, given_up=give_up)
+        async with turns as (turn, (opened, checkpoint)):
+            saver.opened(turn.ticket, checkpoint)
+            self._at_rest[thread] = saver.at_rest(thread, checkpoint)
             try:
-                yield turn, inputs
+                yield turn, opened
             finally:
-                self._store.saver.drop(thread)
+                self._at_rest.pop(thread, None)
+                turn.last[:0] = saver.closing(thread, turn.ticket)
 
-    def _stopping(self, thread: str) -> Callable[[Exception | None], None]:
-        """What ends the run on a thread from outside: with an error, or because somebody wants it to."""
+    def _stopping(self, thread: str) -> Callable[[Exception | None], bool]:
+        """What ends the run on a thread from outside: with an error, or because somebody wants it to. It says
+        whether there was one."""
 
-        def stop(why: Exception | None) -> None:
-            if thread in self._running:
-                _, task, run = self._running[thread]
-                run.cancelled = run.cancelled or why is None
-                run.lost = why
-                task.cancel()
+        def stop(why: Exception | None) -> bool:
+            if thread not in self._running:
+                return False
+            _, task, run = self._running[thread]
+            run.cancelled = run.cancelled or why is None
+            run.lost = why
+            task.cancel()
+            return True
 
         return stop
 
     async def _finish(self, turn: Turn, run: Run, said: Input) -> list[AnyMessage]:
         """One input, from where it stands to its answer or to a question."""
-        config = _config(turn.thread)
+        config = config_of(turn.thread, ticket=turn.ticket)
         run.turn, run.begun = turn, time.monotonic()
         while True:
             tasks: Sequence[PregelTask] = ()
@@ -188,8 +251,8 @@ class Durable:
                 state = await self._state(turn.thread)
                 messages, tasks = list(state.values.get("messages") or []), state.tasks
             else:
-                messages = list(known_to_rest)
-            known = any(message.id == said.id for message in messages)
+                messages = known_to_rest
+            known = holds(messages, said.id)
             command: Any = None
             if not known and any(task.name != "__start__" for task in tasks):
                 # Of a turn that failed: whoever asked was told. The same model is not asked once more for nothing.
@@ -199,7 +262,7 @@ class Durable:
                     await self._end_tasks(turn, run, config)
                     continue
             elif any(task.interrupts for task in tasks):
-                answers = await self._answers(run, tasks)
+                answers = await self._answers(turn, run, tasks)
                 if not answers:
                     return messages
                 command = Command(resume=answers)
@@ -219,9 +282,9 @@ class Durable:
             if not run.waiting:
                 return run.messages
 
-    async def _answers(self, run: Run, tasks: Sequence[PregelTask]) -> dict[str, Any]:
+    async def _answers(self, turn: Turn, run: Run, tasks: Sequence[PregelTask]) -> dict[str, Any]:
         """What was decided of the open questions, by the id of their interrupt. If nothing was, the run waits."""
-        questions = {question.approval.id: question for question in await self._store.questions.of(run.thread or "")}
+        questions = {question.approval.id: question for question in await self._store.questions.answers(turn)}
         answers: dict[str, Any] = {}
         pending = []
         for interrupt in (interrupt for task in tasks for interrupt in task.interrupts):
@@ -269,7 +332,7 @@ class Durable:
             turn.last.append(self._store.inputs.settling(turn.thread, said.id, "failed"))
             raise
         if not run.waiting:
-            if any(message.id == said.id for message in run.messages):
+            if any(message.id == said.id for message in reversed(run.messages)):  # it is near the end
                 run.keep()
                 self._store.saver.rests(turn.thread, run.messages)
             turn.last.append(self._store.inputs.settling(turn.thread, said.id, "answered"))
@@ -283,10 +346,7 @@ class Durable:
         """Leaves nothing to do on a thread: what was done is kept, no call stays without a result, no task without an
         end."""
         await self._remember(run, turn.thread)
-        for question in await self._store.questions.of(turn.thread):
-            if question.decision is None:
-                no = decision_as_json(Reject("the run was cancelled"), "")
-                await self._store.questions.decide(question.approval.id, no, None)
+        await self._store.questions.refuse(turn, decision_as_json(Reject("the run was cancelled"), ""))
         state = await self._state(turn.thread)
         messages = list(state.values.get("messages") or [])
         closed = close_open_calls(run, messages)
@@ -310,33 +370,9 @@ class Durable:
                 run.started.add(entry.call)
 
     async def _recount(self, run: Run, messages: Sequence[AnyMessage], since: str) -> None:
-        """What a run has used and done by now, from what is in the conversation behind its input, and in the journal:
-        a process that died has left nothing else."""
-        run.steps, run.calls, run.usage = 0, 0, type(run.usage)()
-        run.records.clear()
-        made: dict[str, Any] = {}
-        written: dict[str, Entry] | None = None
+        """What a run has come to by now, from what is in the conversation behind its input, and in the journal."""
         ids = [message.id for message in messages]
-        behind = ids.index(since) + 1 if since in ids else len(messages)
-        for message in messages[behind:]:
-            if isinstance(message, AIMessage):
-                run.steps += 1
-                run.usage += tokens_of(message)
-                made.update({call["id"] or "": call for call in message.tool_calls})
-                run.said = message.text or run.said
-            elif isinstance(message, ToolMessage) and message.tool_call_id in made:
-                if written is None:
-                    written = {entry.call: entry for entry in await self._store.journal.entries(run.thread or "")}
-                call = made[message.tool_call_id]
-                run.calls += 1
-                run.usage += tokens_of(message)
-                status = "ok" if message.status == "success" else "error"
-                came = Written(message.text, status, 0.0)
-                if entry := written.get(message.tool_call_id):
-                    came = entry.outcome or Written(message.text, "unknown", 0.0)
-                record = CallRecord(call["name"], call["args"], message.text, came.status, came.seconds)
-                run.records[message.tool_call_id] = record
-
-
-def _config(thread: str) -> RunnableConfig:
-    return {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
+        behind = messages[ids.index(since) + 1 if since in ids else len(messages) :]
+        called = any(isinstance(message, ToolMessage) for message in behind)
+        entries = await self._store.journal.entries(run.thread or "") if called else []
+        recount(run, behind, {entry.call: entry for entry in entries})

@@ -89,6 +89,13 @@ class TurnLost(StoreError):
         )
 
 
+class HandedBack(StoreError):
+    """A run was left as it is, because its process ends: whoever resumes the thread goes on with it."""
+
+    def __init__(self, thread: str) -> None:
+        super().__init__(f"The run on the thread {thread!r} was left as it is.", hint="Resume the thread.")
+
+
 class BackendError(GemmagraphError):
     """A model server or engine did not do what was asked. Read by the operator."""
 

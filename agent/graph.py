@@ -14,7 +14,7 @@ from langgraph.graph.state import CompiledStateGraph
 from gemmagraph.lean import make_lean
 from gemmagraph.nodes import ask_approval, call_model, run_tools
 from gemmagraph.run import Kit, Run
-from gemmagraph.state import State, StoredState
+from gemmagraph.state import State, StepName, StoredState
 from gemmagraph.tools import run_sync
 
 
@@ -28,7 +28,7 @@ def build_graph(
     """
     # No context schema: inside another graph the context is of that graph's kind.
     graph: StateGraph[State, Run, State, State] = StateGraph(State if saver is None else StoredState)
-    steps: dict[str, tuple[Any, tuple[str, ...]]] = {
+    steps: dict[StepName, tuple[Any, tuple[str, ...]]] = {
         "model": (call_model, ("approval", "tools", "__end__")),
         "approval": (ask_approval, ("tools",)),
         "tools": (run_tools, ("model", "__end__")),

@@ -64,12 +64,14 @@ class Journal:
 
         def work(session: Session) -> tuple[str, str | None] | None:
             now = session.now()
-            session.change(
+            made = session.change(
                 "INSERT INTO calls (thread, call, tool, arguments, state, owner, ticket, started)"
-                " SELECT ?, ?, ?, ?, 'started', ?, ticket, ? FROM turns WHERE ticket = ?"
+                f" SELECT ?, ?, ?, ?, 'started', ?, ticket, ? FROM turns WHERE ticket = ?{session.lock}"
                 " ON CONFLICT (thread, call) DO NOTHING",
                 *(turn.thread, call.id, call.name, arguments, owner, now, turn.ticket),
             )
+            if made:
+                return None
             found = session.rows(
                 "SELECT state, outcome, owner FROM calls WHERE thread = ? AND call = ?", turn.thread, call.id
             )
@@ -82,17 +84,14 @@ class Journal:
                 again = session.change(
                     "UPDATE calls SET state = 'started', owner = ?, ticket = ?, started = ?"
                     " WHERE thread = ? AND call = ? AND state <> 'done'"
-                    " AND EXISTS (SELECT 1 FROM turns WHERE ticket = ?)",
+                    f" AND EXISTS (SELECT 1 FROM turns WHERE ticket = ?{session.lock})",
                     *(owner, turn.ticket, now, turn.thread, call.id, turn.ticket),
                 )
                 if not again:
                     raise TurnLost(turn.thread)
                 return None
             if state == "started":
-                session.change(
-                    "UPDATE calls SET state = 'unknown' WHERE thread = ? AND call = ? AND state = 'started'",
-                    *(turn.thread, call.id),
-                )
+                _doubt(session, turn, call.id)
             return state, outcome
 
         found = await self._workers.do(work)
@@ -102,7 +101,32 @@ class Journal:
         if outcome is not None:
             with reading(f"What the call {call.id} came to"):
                 return Written(**read(outcome))
-        return Written(f"{call.name} was started before. {UNKNOWN}", "unknown", 0.0)
+        return _unknown(call.name)
+
+    async def began(self, turn: Turn, call: str) -> tuple[Mapping[str, JSON], Written] | None:
+        """A call that is not to be made any more, if it began before: its arguments, and what is known of it.
+
+        Raises:
+            StoreError: the database failed.
+        """
+
+        def work(session: Session) -> tuple[str, str, str | None] | None:
+            found = session.rows(
+                "SELECT tool, arguments, outcome, state FROM calls WHERE thread = ? AND call = ?", turn.thread, call
+            )
+            if not found:
+                return None
+            tool, arguments, outcome, state = found[0]
+            if state == "started":
+                _doubt(session, turn, call)
+            return tool, arguments, outcome
+
+        found = await self._workers.do(work)
+        if found is None:
+            return None
+        tool, arguments, outcome = found
+        with reading(f"What the call {call} came to"):
+            return read(arguments), Written(**read(outcome)) if outcome is not None else _unknown(tool)
 
     async def finish(self, turn: Turn, call: str, outcome: Written, *, known: bool = True) -> None:
         """Writes down what a call came to, for good.
@@ -111,15 +135,19 @@ class Journal:
             known: whether it is certain that it took effect or did not.
 
         Raises:
+            TurnLost: another process has taken the thread over; what it made of the call stays.
             StoreError: the database failed; the call counts as started.
         """
         said = written({"content": outcome.content, "status": outcome.status, "seconds": outcome.seconds})
 
         def work(session: Session) -> None:
-            session.change(
-                "UPDATE calls SET state = ?, outcome = ?, ended = ? WHERE thread = ? AND call = ?",
-                *("done" if known else "unknown", said, session.now(), turn.thread, call),
+            ended = session.change(
+                "UPDATE calls SET state = ?, outcome = ?, ended = ? WHERE thread = ? AND call = ?"
+                f" AND EXISTS (SELECT 1 FROM turns WHERE ticket = ?{session.lock})",
+                *("done" if known else "unknown", said, session.now(), turn.thread, call, turn.ticket),
             )
+            if not ended:
+                turn.check(session)
 
         await self._workers.do(work)
 
@@ -137,3 +165,18 @@ class Journal:
                 Entry(call, tool, read(said), state, Written(**read(came)) if came else None, started, ended)
                 for call, tool, said, state, came, started, ended in found
             ]
+
+
+def _doubt(session: Session, turn: Turn, call: str) -> None:
+    """Writes down that a call which began may have taken effect or not."""
+    doubted = session.change(
+        "UPDATE calls SET state = 'unknown' WHERE thread = ? AND call = ? AND state = 'started'"
+        f" AND EXISTS (SELECT 1 FROM turns WHERE ticket = ?{session.lock})",
+        *(turn.thread, call, turn.ticket),
+    )
+    if not doubted:
+        turn.check(session)
+
+
+def _unknown(tool: str) -> Written:
+    return Written(f"{tool} was started before. {UNKNOWN}", "unknown", 0.0)

@@ -14,8 +14,8 @@ from langgraph.config import get_config
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send, interrupt
 
-from gemmagraph import calls
-from gemmagraph.approvals import Approval, Reject, checked, decide, decision_as_json, decision_of
+from gemmagraph import calls, judging
+from gemmagraph.approvals import Approval, Reject, answer_of, checked, decision_as_json, decision_of
 from gemmagraph.convert import ai_message
 from gemmagraph.errors import AgentError, BackendTimeout, ChoiceIgnored
 from gemmagraph.events import (
@@ -27,14 +27,14 @@ from gemmagraph.events import (
     StepStarted,
     TextDelta,
 )
-from gemmagraph.output import ANSWER
 from gemmagraph.prompts.messages import Reply, ToolCall
 from gemmagraph.run import Kit, Run
-from gemmagraph.state import Asked, State
+from gemmagraph.state import AskedCall, State, StepName
+from gemmagraph.store.questions import TOO_LATE
 from gemmagraph.tools.ruling import Ruling
 from gemmagraph.tools.secrets import mask, mask_all
 
-Next = Command[Literal["model", "approval", "tools", "__end__"]]
+Next = Command[StepName | Literal["__end__"]]
 
 _CUT: Final = "the answer was cut at max_tokens"
 
@@ -68,9 +68,9 @@ async def call_model(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     update = {"messages": [message]}
     if reply.calls:
         asked = [
-            Send("approval", calls.question(call, ruling))
-            for call, ruling in (calls.to_ask(run, message) if run.can_ask else ())
-            if not calls.hopeless(run, call["name"], call["args"])
+            Send("approval", judging.question(call, ruling))
+            for call, ruling in (judging.to_ask(run, message) if run.can_ask else ())
+            if not judging.hopeless(run, call["name"], call["args"])
         ]
         return Command(update=update, goto=asked or "tools")
     if reply.bad_calls:
@@ -92,7 +92,7 @@ async def _ask(run: Run, state: State) -> Reply:
     if run.kit.instructions:
         run.system = run.system or SystemMessage(content=mask(run.kit.instructions), id="instructions")
         messages = [run.system, *messages]
-    turns = run.conversation.turns(messages)
+    turns = run.converter.turns(messages)
     reply: Reply | None = None
     try:
         async with asyncio.timeout(run.seconds_left()) as time_limit:
@@ -124,19 +124,19 @@ async def _ask(run: Run, state: State) -> Reply:
     return reply
 
 
-async def ask_approval(kit: Kit, state: Asked, runtime: Runtime[Run]) -> Next:
+async def ask_approval(kit: Kit, state: AskedCall, runtime: Runtime[Run]) -> Next:
     """Lets a person decide about one call. Where nobody is at hand, the run stops here, and goes on when somebody
     has decided."""
     run = _run_of(kit, state, runtime)
     written = state["call"]
     call = ToolCall(written["id"] or "", written["name"], written["args"])
-    if calls.hopeless(run, call.name, call.arguments):  # since it was asked for; the model is told
+    if judging.hopeless(run, call.name, call.arguments):  # since it was asked for; the model is told
         return Command(goto="tools")
     ruling = Ruling("ask", **state["ruling"])
-    approval = calls.asked_of(run, call, ruling)
+    approval = judging.asked_of(run, call, ruling)
     decision: Mapping[str, Any] | None = None
     if run.turn and kit.store:
-        question = await kit.store.questions.ask(approval, ruling.expires)
+        question = await kit.store.questions.ask(run.turn, approval, ruling.expires)
         approval, decision = question.approval, question.decision
     if decision is None:
         decision = await _decision(run, approval, ruling.expires)
@@ -159,9 +159,9 @@ async def _decision(run: Run, approval: Approval, expires: float) -> Mapping[str
         try:
             left = run.seconds_left()
             async with asyncio.timeout(expires if left is None else min(left, expires)):
-                decision = await decide(run.approve, approval)
+                decision = await answer_of(run.approve, approval)
         except TimeoutError:
-            decision = Reject("nobody decided in time")
+            decision = Reject(TOO_LATE)
     kept: Mapping[str, Any] = decision_as_json(mask_all(decision), approval.digest, by)
     if run.turn and run.kit.store:  # somebody elsewhere may have been first
         question, _ = await run.kit.store.questions.decide(approval.id, kept, by)
@@ -203,21 +203,14 @@ async def run_tools(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     run.messages = state["messages"]
     results = await calls.perform(run, message, decisions or {})
     run.messages = [*state["messages"], *results]
-    answer = calls.direct_answer(kit, message, results)
     update: dict[str, Any] = {"messages": results}
     if decisions:
         update["decisions"] = None  # they have served
-    if answer is not None:
-        run.said = answer
-        if kit.output is not None and message.tool_calls[-1]["name"] == ANSWER:
-            run.output = kit.output.value(message.tool_calls[-1]["args"])
-            run.said = str(results[-1].content)
-    elif run.stop != "limit" or run.closing:
-        return Command(update=update, goto="model")
-    return Command(update=update, goto="__end__")
+    over = calls.conclude(run, message, results) or (run.stop == "limit" and not run.closing)
+    return Command(update=update, goto="__end__" if over else "model")
 
 
-def _run_of(kit: Kit, state: State | Asked, runtime: Runtime[Any]) -> Run:
+def _run_of(kit: Kit, state: State | AskedCall, runtime: Runtime[Any]) -> Run:
     """The run that a step belongs to. If somebody else's code started the graph, the step gets one of its own:
     there are no limits but the graph's recursion limit, events go to its `custom` stream, and where it is saved
     it may stop for a person."""

@@ -5,27 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING
 
 from gemmagraph.calls import close_open_calls
 from gemmagraph.errors import AgentError, BadRequest, ContextOverflow
-from gemmagraph.lean import lean_config
 from gemmagraph.run import Run
 from gemmagraph.state import merge
+from gemmagraph.stepping import Graph, Running, steps
 from gemmagraph.threads import Threads, end_of
 
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage
-    from langchain_core.runnables import RunnableConfig
-    from langgraph.graph.state import CompiledStateGraph
-
-Graph: TypeAlias = "CompiledStateGraph[Any, Any, Any, Any]"
-Running: TypeAlias = dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[None], Run]]
-"""The run at work on each thread."""
-
-_NO_RECURSION_LIMIT: Final = 1_000_000
-"""LangGraph's own bound ends a run with an exception; ours end it in order."""
 
 
 class Remembered:
@@ -78,17 +68,3 @@ class Remembered:
             if thread:
                 self._threads.messages[thread] = run.messages
         return run.messages
-
-
-async def steps(graph: Graph, run: Run, command: Any, config: RunnableConfig | None = None) -> None:
-    """Lets a graph run, from an input or on from where it is; the run holds what it has come to, also when it is
-    interrupted."""
-    lean = lean_config()
-    configurable = {**lean.get("configurable", {}), **(config or {}).get("configurable", {})}
-    own: RunnableConfig = {"recursion_limit": _NO_RECURSION_LIMIT, "configurable": configurable}
-    saves: Any = {"durability": "sync"} if config else {}
-    # The steps write down themselves what they add: to stream the state costs more.
-    stream: Any = graph.astream(command, own, context=run, stream_mode=[], **saves)
-    async with aclosing(stream) as nothing:
-        async for _ in nothing:
-            pass

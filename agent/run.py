@@ -24,7 +24,7 @@ from gemmagraph.tools.secrets import mask
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage, SystemMessage, ToolMessage
 
-    from gemmagraph.convert import Conversation
+    from gemmagraph.convert import Converter
     from gemmagraph.offering import Offer
     from gemmagraph.output import Output
     from gemmagraph.store.store import Store
@@ -93,7 +93,7 @@ class Kit:
     store: Store | None = None
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The user ids of each group that the policy names."""
-    written: dict[str, tuple[Toolset, Transcript, Conversation, SystemMessage | None]] = field(default_factory=dict)
+    written: dict[str, tuple[Toolset, Transcript, Converter, SystemMessage | None]] = field(default_factory=dict)
     """What the last runs have made of their threads' conversations for the model: only what is new is made again."""
 
     def deciders(self, approvers: Sequence[str]) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ class Run:
     toolset: Toolset = field(init=False)
     """The tools that the model is shown. This and the next two are there once `begin` was called."""
     transcript: Transcript = field(init=False)
-    conversation: Conversation = field(init=False)
+    converter: Converter = field(init=False)
     begun: float = field(default_factory=time.monotonic)
     messages: list[AnyMessage] = field(default_factory=list)
     """The conversation, as far as the steps have come."""
@@ -174,16 +174,16 @@ class Run:
 
     def begin(self, messages: Sequence[AnyMessage]) -> None:
         """Chooses what the model is shown in this run, by what was said."""
-        from gemmagraph.convert import Conversation
+        from gemmagraph.convert import Converter
 
         offer = self.kit.offer
         self.toolset = offer.toolset(messages)
         written = self.kit.written.pop(self.thread or "", None)
         if written and written[0] is self.toolset:
-            _, self.transcript, self.conversation, self.system = written
+            _, self.transcript, self.converter, self.system = written
         else:
             self.transcript = Transcript(self.kit.gemma.writer(self.toolset))
-            self.conversation = Conversation(self.transcript.writer)
+            self.converter = Converter(self.transcript.writer)
         if offer.picks:
             self.emit(ToolsPicked(tuple(spec.name for spec in self.toolset), len(offer.all)))
 
@@ -191,7 +191,7 @@ class Run:
         """Leaves what was written of the conversation to the next run on its thread."""
         if self.thread:
             written = self.kit.written
-            written[self.thread] = (self.toolset, self.transcript, self.conversation, self.system)
+            written[self.thread] = (self.toolset, self.transcript, self.converter, self.system)
             while len(written) > _WRITTEN:
                 written.pop(next(iter(written)), None)
 

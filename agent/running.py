@@ -7,8 +7,12 @@ from functools import cached_property
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from gemmagraph.errors import AgentError
+from gemmagraph.enclosing import holding
+from gemmagraph.errors import AgentError, HandedBack
 from gemmagraph.events import Event, Notice
+from gemmagraph.given import checked, named
+from gemmagraph.handing import Handing
+from gemmagraph.ids import new_id
 from gemmagraph.model import LOOKS
 from gemmagraph.run import Kit, Result, Run, Within
 from gemmagraph.threads import Threads
@@ -21,7 +25,8 @@ if TYPE_CHECKING:
     from gemmagraph.allowances import Allowances
     from gemmagraph.durable import Durable
     from gemmagraph.forking import Step
-    from gemmagraph.remembered import Remembered, Running
+    from gemmagraph.remembered import Remembered
+    from gemmagraph.stepping import Running
     from gemmagraph.store.inputs import Input
     from gemmagraph.store.store import Store
 
@@ -41,6 +46,7 @@ class Runs:
         self._choice = choice
         self.threads = Threads()
         self._running: Running = {}
+        self._handing = Handing()
 
     @cached_property
     def graph(self) -> CompiledStateGraph[Any, Any, Any, Any]:
@@ -74,7 +80,7 @@ class Runs:
         from gemmagraph.durable import Durable
 
         assert self.kit.store is not None
-        return Durable(self.kit.store, self._saved, self.threads, self._running, self.name)
+        return Durable(self.kit.store, self._saved, self._running, self.name)
 
     @cached_property
     def _allowances(self) -> Allowances | None:
@@ -98,8 +104,11 @@ class Runs:
         Args:
             within: the call of another run that it is made in.
             alone: whether it is on no thread, also if the asker is; inside another it is not.
+
+        Raises:
+            AgentError: a store could not keep who asks, where, or what was given along.
         """
-        run = Run(self.kit, asker, watch, within, alone or within is not None)
+        run = Run(self.kit, checked(asker), watch, within, alone or within is not None)
         if within is not None:
             run.asking = within.run.asking
         if self._choice and watch is not None:
@@ -113,18 +122,26 @@ class Runs:
         Raises:
             AgentError, BackendError, StoreError: as `Agent.run` says.
         """
+        with holding(self.kit.store.address if self.kit.store else self.threads, run.thread):
+            return await self._go(run, said)
+
+    async def _go(self, run: Run, said: str | Sequence[Any] | None) -> Result:
         from gemmagraph.convert import holds_images, messages_of
 
         if said is None:
             stored(self.kit.store, "Going on without anything new")
+            if run.thread is None:
+                raise AgentError("There is nothing to go on with.", hint="Say something, or name the thread=.")
             return await self._counted(run, None, lambda again: self.durable.resume(run, again))
         new = messages_of(said)
+        for message in new:
+            named("id", message.id)
         if not run.kit.gemma.sees and holds_images(new):  # once in the conversation, it would be there for good
             raise AgentError(f"{run.kit.gemma.name} cannot look at pictures.", hint=LOOKS)
-        identity = new[-1].id or ""
+        identity = (run.thread and new[-1].id) or new_id()  # only a thread answers the same message once
         if self._allowances is not None and (why := await self._allowances.begin(run, identity)):
             run.end("limit", why)
-            return _result(run, await self._messages(run.thread) if run.thread else [])
+            return self._result(run, await self._messages(run.thread) if run.thread else [])
 
         async def say(again: Callable[[Input], Run]) -> tuple[Run, list[AnyMessage]]:
             if self.kit.store is not None and run.thread:
@@ -143,7 +160,7 @@ class Runs:
             return runs[found.id]
 
         try:
-            return _result(*(await work(again)))
+            return self._result(*(await work(again)))
         finally:
             if self._allowances is not None:
                 for identity, each in runs.items():
@@ -160,8 +177,18 @@ class Runs:
             loop.call_soon_threadsafe(task.cancel)
         return True
 
+    def hand_back(self, thread: str) -> bool:
+        """Leaves the run on a stored thread as it is, for whoever resumes it; returns whether one was at work."""
+        running = self._running.get(thread)
+        if self.kit.store is None or running is None or running[0].is_closed():
+            return False
+        loop, task, run = running
+        run.lost = run.lost or HandedBack(thread)
+        loop.call_soon_threadsafe(task.cancel)
+        return True
+
     async def _end(self, store: Store, thread: str) -> bool:
-        if await store.turns.cancel(thread) or self.threads.taken(thread):
+        if await store.turns.cancel(thread):
             return True
         run = self.new(ToolContext(thread=thread))
         return await self.durable.end(run, lambda found: self.new(found.asker))
@@ -201,17 +228,25 @@ class Runs:
         messages = forked(thread, messages, steps_of(messages, decided), step)
         into = into or f"{thread}-{token_hex(3)}"
         if self.kit.store is not None:
-            made = await self.kit.store.begin(into, like=thread)
-        else:
-            made = into not in self.threads.messages
+            made = await self.durable.fork(thread, into, messages)
+        elif made := into not in self.threads.messages:
+            self.threads.messages[into] = messages
         if not made:
             raise AgentError(f"There is a thread {into!r} already.", hint="Name another, or leave into= out.")
-        if self.kit.store is not None:
-            config: Any = {"configurable": {"thread_id": into, "checkpoint_ns": ""}}
-            await self._saved.aupdate_state(config, {"messages": messages}, as_node="model")
-        else:
-            self.threads.messages[into] = messages
         return into
+
+    def _result(self, run: Run, messages: Sequence[AnyMessage]) -> Result:
+        return Result(
+            text=run.said if run.stop != "failed" else "",
+            messages=self._handing.out(run.thread, messages),
+            calls=tuple(record for record in run.records.values() if record is not None),
+            stop=run.stop,
+            reason=run.reason,
+            usage=run.usage,
+            pending=run.pending,
+            thread=run.thread,
+            output=run.output,
+        )
 
 
 def stored(store: Store | None, what: str) -> Store:
@@ -223,17 +258,3 @@ def stored(store: Store | None, what: str) -> Store:
     if store is None:
         raise AgentError(f"{what} needs threads on disk.", hint='Make the agent with store="sqlite:///agent.db".')
     return store
-
-
-def _result(run: Run, messages: Sequence[AnyMessage]) -> Result:
-    return Result(
-        text=run.said if run.stop != "failed" else "",
-        messages=list(messages),
-        calls=tuple(record for record in run.records.values() if record is not None),
-        stop=run.stop,
-        reason=run.reason,
-        usage=run.usage,
-        pending=run.pending,
-        thread=run.thread,
-        output=run.output,
-    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, Literal, TypeAlias, cast, get_args
 
 from langchain_core.messages import (
     AIMessage,
@@ -26,6 +26,10 @@ from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from typing_extensions import TypedDict  # below Python 3.12 pydantic, asked for the graph's schema, takes no other
 
 from gemmagraph.ids import new_id
+
+StepName: TypeAlias = Literal["model", "approval", "tools"]
+STEPS: Final[tuple[StepName, ...]] = get_args(StepName)
+"""The graph's steps. What they have saved of a thread is found by a graph that has the same."""
 
 _ORDINARY: Final = frozenset({AIMessage, HumanMessage, SystemMessage, ToolMessage})
 _MEMO_SIZE: Final = 64
@@ -59,10 +63,22 @@ def merge(messages: list[AnyMessage], added: Sequence[Any]) -> list[AnyMessage]:
     else:
         merged = _merge_by_id(messages, new)
         ids = {message.id or "" for message in merged}
+    _remember(merged, ids)
+    return merged
+
+
+def holds(messages: list[AnyMessage], identity: str) -> bool:
+    """Whether there is a message of this id. `merge`, given the same list, need not look again."""
+    memo = _known.get(id(messages))
+    ids = memo[1] if memo is not None and memo[0] is messages else {message.id or "" for message in messages}
+    _remember(messages, ids)
+    return identity in ids
+
+
+def _remember(messages: list[AnyMessage], ids: set[str]) -> None:
     if len(_known) >= _MEMO_SIZE:
         _known.popitem(last=False)
-    _known[id(merged)] = (merged, ids)
-    return merged
+    _known[id(messages)] = (messages, ids)
 
 
 def _messages(added: Any) -> list[AnyMessage]:
@@ -121,7 +137,7 @@ class StoredState(TypedDict, total=False):
     decisions: Annotated[dict[str, Any], latest]
 
 
-class Asked(TypedDict):
+class AskedCall(TypedDict):
     """What the step that asks about one call is given."""
 
     call: dict[str, Any]

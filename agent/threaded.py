@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gemmagraph.approvals import Approval
+from gemmagraph.given import named
+from gemmagraph.handing import copy_of
 from gemmagraph.run import Result
 from gemmagraph.running import Runs, stored
 from gemmagraph.store.store import Store
@@ -39,7 +41,7 @@ class Threaded:
 
     async def ahistory(self, thread: str) -> list[AnyMessage]:
         """`history`, for async code."""
-        return await (await self.runs()).messages(thread)
+        return [*map(copy_of, await (await self.runs()).messages(named("thread", thread)))]
 
     def steps(self, thread: str) -> list[Step]:
         """The steps of a thread so far, the oldest first: what was said, what the model answered, what people
@@ -52,7 +54,7 @@ class Threaded:
 
     async def asteps(self, thread: str) -> list[Step]:
         """`steps`, for async code."""
-        return await (await self.runs()).steps(thread)
+        return await (await self.runs()).steps(named("thread", thread))
 
     def fork(self, thread: str, step: int | None = None, *, into: str | None = None) -> str:
         """Makes a thread that begins as another was at one of its steps, and gives its name. The other stays as it
@@ -69,7 +71,9 @@ class Threaded:
 
     async def afork(self, thread: str, step: int | None = None, *, into: str | None = None) -> str:
         """`fork`, for async code."""
-        return await (await self.runs()).fork(thread, step, into)
+        if into is not None:
+            named("into", into)
+        return await (await self.runs()).fork(named("thread", thread), step, into)
 
     def resume(
         self, thread: str, decisions: Mapping[str, Any] | Sequence[Any] = (), *, by: str | None = None
@@ -82,7 +86,7 @@ class Threaded:
             by: who has decided.
 
         Raises:
-            AgentError: a decision cannot be taken as it is; none of them was.
+            AgentError: there is no such thread, or a decision cannot be taken as it is; none of them was.
             BackendError, StoreError: as `run` does.
         """
         return run_sync(self.aresume(thread, decisions, by=by))
@@ -93,8 +97,9 @@ class Threaded:
         """`resume`, for async code."""
         from gemmagraph.deciding import decide
 
+        named("thread", thread)
         store, runs = stored(self._store, "resume"), await self.runs()
-        if decisions:
+        if decisions is not None and decisions != () and decisions != {} and decisions != []:
             await decide(store.questions, runs.kit.tools, thread, decisions, by)
         return await runs.go(runs.new(ToolContext(thread=thread)), None)
 
@@ -110,9 +115,15 @@ class Threaded:
         """`approvals`, for async code."""
         return [question.approval for question in await stored(self._store, "approvals").questions.pending()]
 
+    def hand_back(self, thread: str) -> bool:
+        """Leaves the run on a stored thread as it is, because the process ends: it raises `HandedBack`, and whoever
+        resumes the thread goes on with it. Returns whether one was at work."""
+        return self._runs is not None and self._runs.hand_back(thread)
+
     def cancel(self, thread: str) -> bool:
         """Ends the run on `thread` cleanly: what was done is kept, and its result says `cancelled`. Returns
         whether one was running; with a store, also in another process, or waiting for a person or for `resume`."""
+        named("thread", thread)
         if self._runs is None:
             return self._store is not None and run_sync(self._store.turns.cancel(thread))
         return self._runs.cancel(thread)

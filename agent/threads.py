@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -91,7 +91,7 @@ async def end_of(task: asyncio.Task[Any]) -> None:
         raise cancelled
 
 
-async def until_done(work: Coroutine[Any, Any, T]) -> T:
+async def until_done(work: Awaitable[T]) -> T:
     """What `work` comes to. It is done to its end, however often the waiter is cancelled meanwhile; then that is
     raised."""
     task = asyncio.ensure_future(work)

@@ -8,6 +8,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -34,7 +35,7 @@ async def _kept(effort: Effort, folder: Path) -> list[Row]:
     makers = {"ours": _ours, "no journal": _no_journal, "bare": _bare}
     found, bytes_per_step = [], {}
     for turns, most in ((_EARLY, 1.3), (_LATE, 0.7)):
-        figures, closing = {}, []
+        figures, growths, closing = {}, {}, []
         for name, maker in makers.items():
             script = Script.one_call_each(_STEPS_OF_A_TURN)
             path = folder / f"{name}-{turns}.db"
@@ -42,11 +43,15 @@ async def _kept(effort: Effort, folder: Path) -> list[Row]:
             closing.append(close)
             for _ in range(turns):
                 await _checked(script, turn)
-            figures[name] = _figure(script, turn, max(1, round(effort.seconds / 0.02)))
+            # Early in a thread each turn makes it longer by much: as few as can be.
+            times = 1 if turns == _EARLY else max(1, round(effort.seconds / 0.02))
+            figures[name] = _figure(script, turn, times)
             if name != "no journal":
-                bytes_per_step[name, turns] = await _growth(script, turn, path)
+                growths[name] = partial(_growth, script, turn, path)
         settle()
         rounds = await in_turns_async(figures, effort.rounds)
+        for name, growth in growths.items():
+            bytes_per_step[name, turns] = await growth()
         for close in closing:
             await close()
         ours = ratio(rounds, "ours", "bare")
@@ -80,14 +85,13 @@ async def _resumed(effort: Effort, folder: Path) -> Row:
     from gemmagraph.durable import Durable
     from gemmagraph.graph import build_graph
     from gemmagraph.store.store import Store
-    from gemmagraph.threads import Threads
 
     times = []
     for _ in range(max(5, effort.rounds)):
         agent = _agent(Script.one_call_each(_STEPS_OF_A_TURN), [], None)
         store = Store(folder / f"ours-{_LATE}.db")
         graph = build_graph((await agent.runs()).kit, "agent", store.saver)
-        durable = Durable(store, graph, Threads(), {}, "agent")
+        durable = Durable(store, graph, {}, "agent")
         await store.check()
         begun = time.perf_counter()
         messages = await durable.messages("t")

@@ -172,7 +172,10 @@ class Transcript:
     def update(self, turns: Sequence[Turn]) -> None:
         """Takes the whole conversation; what was written before and stands unchanged is kept."""
         known = len(self._turns)
-        if known > len(turns) or self._turns != (turns if isinstance(turns, list) else list(turns))[:known]:
+        begun = list(turns[:known])
+        if self._turns == begun:
+            self._turns = begun  # the next time these are the same objects, which are compared at once
+        else:
             self._turns, self._defused = [], []
             self._start()
             known = 0

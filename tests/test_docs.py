@@ -16,7 +16,7 @@ import pytest
 from gemmagraph.assistant import DEFAULT_FILE, load_assistant
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted((ROOT / "docs").glob("**/*.md"))
 each_page = pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
 
 KINDS = {"python", "console", "yaml", "text"}

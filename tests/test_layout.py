@@ -53,7 +53,7 @@ ORDER = """
     tools/bodies/sql_binds  tools/bodies/sql  tools/declaring  tools/declared/nodes  tools/declared/scalars
     tools/declared/source  tools/declared/problems  tools/declared/settings  tools/declared/forms
     tools/declared/structures  tools/declared/vocabulary  tools/declared/connections  tools/declared/bodies
-    tools/declared/tools  tools/declared/imports  tools/declared/people  tools/declared/format
+    tools/declared/tools  tools/declared/imports  tools/declared/people  tools/declared/bots  tools/declared/format
     tools/declared/document  tools/declared/parameters  tools/declared/checks_values  tools/declared/checks_tools
     tools/declared/checks_people  tools/declared/checks  tools/declared/loading  tools/declared/reference
     tools/declared/needs  tools/declared/making  tools/imports/foreign  tools/imports/patterns  tools/imports/texts
@@ -66,47 +66,64 @@ ORDER = """
     tools/imports/importing
 
     agent/errors  agent/ids  agent/limits  agent/approvals  agent/events  agent/threads  agent/store/address
-    agent/progress  agent/store/session  agent/store/rows  agent/store/workers  agent/store/serialising
-    agent/store/latest  agent/store/tables  agent/store/sqlite  agent/store/postgres  agent/store/saver
-    agent/store/turns  agent/journal  agent/store/inputs  agent/store/questions  agent/store/spending
-    agent/store/store  agent/backends/base  agent/backends/recorded/cassettes  agent/backends/recorded/likeness
-    agent/backends/recorded/recording  agent/backends/network/again  agent/backends/network/closing
-    agent/backends/network/lines  agent/backends/network/sse  agent/backends/network/queue
-    agent/backends/network/coming  agent/backends/network/wire  agent/backends/network/failures
-    agent/backends/network/http  agent/backends/words  agent/backends/ollama/words  agent/backends/ollama/pull
-    agent/backends/ollama/models  agent/backends/ollama/tools  agent/backends/ollama/request
-    agent/backends/ollama/reply  agent/backends/ollama/backend  agent/backends/openai/kinds
-    agent/backends/openai/words  agent/backends/openai/probe  agent/backends/openai/messages
-    agent/backends/openai/request  agent/backends/openai/count  agent/backends/openai/calls
-    agent/backends/openai/reply  agent/backends/openai/backend  agent/backends/gemini/words
-    agent/backends/gemini/request  agent/backends/gemini/client  agent/backends/gemini/reply
-    agent/backends/gemini/backend  agent/backends/gguf/file  agent/backends/engine_thread  agent/backends/gguf/count
-    agent/backends/gguf/engine  agent/backends/gguf/backend  agent/backends/transformers/folder
-    agent/backends/transformers/options  agent/backends/transformers/words  agent/backends/transformers/hub
-    agent/backends/transformers/memory  agent/backends/transformers/loading  agent/backends/transformers/engine
-    agent/backends/transformers/backend  agent/backends/matcher/english  agent/backends/matcher/mentions
-    agent/backends/matcher/params  agent/backends/matcher/naming  agent/backends/matcher/filling
-    agent/backends/matcher/matching  agent/backends/builtin  agent/backends/scripted  agent/server_calls
-    agent/reading  agent/transports  agent/toolchoice  agent/tokens  agent/ledger  agent/budget  agent/masking
-    agent/model  agent/fallback  agent/policy  agent/pictures  agent/convert  agent/output  agent/offering  agent/run
-    agent/allowances  agent/forking  agent/choice  agent/state  agent/calls  agent/nodes  agent/lean  agent/graph
-    agent/remembered  agent/durable  agent/deciding  agent/conversations  agent/running  agent/threaded
+    agent/progress  agent/store/session  agent/store/owners  agent/store/rows  agent/store/workers
+    agent/store/serialising  agent/store/latest  agent/store/held  agent/store/tables  agent/store/sqlite
+    agent/store/postgres  agent/store/saver  agent/store/waiting  agent/store/turns  agent/journal  agent/store/inputs
+    agent/store/questions  agent/store/spending  agent/store/store  agent/asked  agent/backends/base
+    agent/backends/recorded/cassettes  agent/backends/recorded/likeness  agent/backends/recorded/recording
+    agent/backends/network/again  agent/backends/network/closing  agent/backends/network/lines
+    agent/backends/network/sse  agent/backends/network/queue  agent/backends/network/coming
+    agent/backends/network/wire  agent/backends/network/failures  agent/backends/network/http  agent/backends/words
+    agent/backends/ollama/words  agent/backends/ollama/pull  agent/backends/ollama/models  agent/backends/ollama/tools
+    agent/backends/ollama/request  agent/backends/ollama/reply  agent/backends/ollama/backend
+    agent/backends/openai/kinds  agent/backends/openai/words  agent/backends/openai/probe
+    agent/backends/openai/messages  agent/backends/openai/request  agent/backends/openai/count
+    agent/backends/openai/calls  agent/backends/openai/reply  agent/backends/openai/backend
+    agent/backends/gemini/words  agent/backends/gemini/request  agent/backends/gemini/client
+    agent/backends/gemini/reply  agent/backends/gemini/backend  agent/backends/gguf/file  agent/backends/engine_thread
+    agent/backends/gguf/count  agent/backends/gguf/engine  agent/backends/gguf/backend
+    agent/backends/transformers/folder  agent/backends/transformers/options  agent/backends/transformers/words
+    agent/backends/transformers/hub  agent/backends/transformers/memory  agent/backends/transformers/loading
+    agent/backends/transformers/engine  agent/backends/transformers/backend  agent/backends/matcher/english
+    agent/backends/matcher/mentions  agent/backends/matcher/params  agent/backends/matcher/naming
+    agent/backends/matcher/filling  agent/backends/matcher/matching  agent/backends/builtin  agent/backends/scripted
+    agent/server_calls  agent/reading  agent/transports  agent/toolchoice  agent/tokens  agent/ledger  agent/budget
+    agent/masking  agent/model  agent/fallback  agent/policy  agent/pictures  agent/convert  agent/output
+    agent/offering  agent/run  agent/given  agent/enclosing  agent/allowances  agent/forking  agent/choice
+    agent/state  agent/judging  agent/calls  agent/nodes  agent/lean  agent/graph  agent/stepping  agent/recounting
+    agent/remembered  agent/handing  agent/durable  agent/deciding  agent/stored_thread  agent/running  agent/threaded
     agent/subagents  agent/assistant  agent/agent  agent/patience  agent/openai_forms  agent/chat_forms
     agent/chat_kept  agent/chat_telling  agent/chat
 
-    agent/cli/options  agent/cli/terminal  agent/cli/openai_json  agent/cli/assistants  agent/cli/asked
-    agent/cli/keeping  agent/cli/toolfiles  agent/cli/approving  agent/cli/waiting  agent/cli/display  agent/cli/parse
-    agent/cli/render  agent/cli/session  agent/cli/once  agent/cli/chat  agent/cli/talk  agent/cli/threadshow
-    agent/cli/threads  agent/cli/approvalshow  agent/cli/settling  agent/cli/approvals  agent/cli/texts
-    agent/cli/costs  agent/cli/listing  agent/cli/toolshow  agent/cli/trying  agent/cli/tooldocs  agent/cli/editing
-    agent/cli/adding  agent/cli/pinning  agent/cli/tools  agent/cli/checking  agent/cli/starter_ops
-    agent/cli/starting  agent/cli/declared  agent/cli/published  agent/cli/seen  agent/cli/pull  agent/cli/models
-    agent/cli/doctor  agent/cli/servers  agent/cli/app  agent/asking  agent/conformance  agent/pytest_plugin
-    agent/__main__
+    agent/bots/errors  agent/bots/text  agent/bots/base  agent/bots/slack/text  agent/bots/slack/events
+    agent/bots/slack/missed  agent/bots/slack/socket  agent/bots/slack/api  agent/bots/slack/adapter
+    agent/bots/telegram/text  agent/bots/telegram/api  agent/bots/telegram/adapter  agent/bots/discord/text
+    agent/bots/discord/cursor  agent/bots/discord/client  agent/bots/discord/events  agent/bots/discord/listening
+    agent/bots/discord/adapter  agent/bots/mattermost/text  agent/bots/mattermost/rest  agent/bots/mattermost/posts
+    agent/bots/mattermost/adapter  agent/bots/irc/lines  agent/bots/irc/text  agent/bots/irc/link
+    agent/bots/irc/people  agent/bots/irc/signon  agent/bots/irc/session  agent/bots/irc/adapter
+    agent/bots/matrix/text  agent/bots/matrix/events  agent/bots/matrix/server  agent/bots/matrix/adapter
+    agent/bots/inbox  agent/bots/outbox  agent/bots/audit  agent/bots/lease  agent/bots/line  agent/bots/rooms
+    agent/bots/declared  agent/bots/explaining  agent/bots/files  agent/bots/wording  agent/bots/answer
+    agent/bots/decisions  agent/bots/commands  agent/bots/conversation  agent/bots/bot  agent/bots/serving
+    agent/bots/logs
+
+    agent/cli/options  agent/cli/terminal  agent/bots/terminal/text  agent/bots/terminal/shown
+    agent/bots/terminal/keys  agent/bots/terminal/notes  agent/bots/terminal/screen  agent/bots/terminal/input
+    agent/bots/terminal/adapter  agent/cli/openai_json  agent/cli/assistants  agent/cli/keeping  agent/cli/toolfiles
+    agent/cli/approving  agent/cli/waiting  agent/cli/display  agent/cli/parse  agent/cli/render  agent/cli/session
+    agent/cli/once  agent/cli/chat  agent/cli/talk  agent/cli/threadshow  agent/cli/threads  agent/cli/approvalshow
+    agent/cli/settling  agent/cli/approvals  agent/cli/texts  agent/cli/costs  agent/cli/listing  agent/cli/toolshow
+    agent/cli/trying  agent/cli/tooldocs  agent/cli/editing  agent/cli/adding  agent/cli/pinning  agent/cli/tools
+    agent/cli/checking  agent/cli/starter_ops  agent/cli/starting  agent/cli/declared  agent/cli/published
+    agent/cli/seen  agent/cli/pull  agent/cli/models  agent/cli/doctor  agent/cli/servers  agent/cli/bots
+    agent/cli/app  agent/asking  agent/conformance  agent/pytest_plugin  agent/__main__
 """.split()  # noqa: SIM905
 """Every module but the `__init__`s, which only gather names. Each imports only from those before it."""
 
 AGAINST_THE_ORDER = {
+    ("agent/bots/commands", "agent/bots/bot"): "whose commands they are; for type checkers only",
+    ("agent/bots/conversation", "agent/bots/bot"): "whose conversation it is; for type checkers only",
     ("agent/errors", "agent/approvals"): "what a thread waits for; for type checkers only",
     ("agent/subagents", "agent/agent"): "an agent among the tools of another; for type checkers only",
     ("agent/events", "agent/run"): "the last event holds the result; for type checkers only",
@@ -115,14 +132,14 @@ AGAINST_THE_ORDER = {
 }
 
 DOORS = {
-    "langgraph": "agent/state agent/nodes agent/lean agent/graph agent/remembered agent/durable agent/conversations"
+    "langgraph": "agent/state agent/nodes agent/lean agent/graph agent/stepping agent/durable agent/stored_thread"
     " agent/store/*",
-    "langchain_core": "agent/chat agent/chat_forms agent/convert agent/state agent/nodes agent/calls agent/lean"
-    " agent/durable agent/store/* tools/langchain",
+    "langchain_core": "agent/chat agent/chat_forms agent/convert agent/state agent/nodes agent/judging agent/calls"
+    " agent/lean agent/recounting agent/durable agent/store/* tools/langchain",
     "pydantic": "agent/chat tools/forms tools/hints tools/imports/mcp_session tools/langchain tools/sources",
     "jsonschema": "prompts/*",
     "httpx": "agent/backends/* tools/guards/answers tools/guards/transport tools/bodies/http*"
-    " tools/imports/openapi_document tools/imports/mcp_http",
+    " tools/imports/openapi_document tools/imports/mcp_http agent/bots/telegram/api agent/bots/mattermost/rest",
     "h11": "agent/backends/network/wire",
     "httpcore": "tools/guards/answers tools/guards/transport",
     "yaml": "tools/declared/source tools/imports/openapi_yaml",
@@ -145,6 +162,12 @@ DOORS = {
     "tokenizers": "agent/backends/transformers/loading",
     "huggingface_hub": "agent/backends/transformers/hub",
     "google": "agent/backends/gemini/client",
+    "slack_sdk": "agent/bots/slack/*",
+    "aiohttp": "agent/bots/slack/* agent/bots/discord/* agent/bots/matrix/*",
+    "telegram": "agent/bots/telegram/api",
+    "discord": "agent/bots/discord/*",
+    "nio": "agent/bots/matrix/*",
+    "websockets": "agent/bots/mattermost/*",
 }
 """Where a third-party library may be imported; for type checkers only, it may be anywhere."""
 
@@ -288,9 +311,16 @@ def test_libraries_enter_by_their_doors() -> None:
 def test_every_library_with_a_door_is_a_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = [line for extra, lines in project["optional-dependencies"].items() if extra != "dev" for line in lines]
-    declared = {re.split(r"[^\w-]", line, maxsplit=1)[0] for line in [*project["dependencies"], *extras]}
+    declared = {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in [*project["dependencies"], *extras]}
     there_already = {"pytest"}  # it loads its plugin itself
-    named = {"google": "google-genai", "yaml": "PyYAML", "sqlalchemy": "SQLAlchemy"}
+    named = {
+        "google": "google-genai",
+        "yaml": "PyYAML",
+        "sqlalchemy": "SQLAlchemy",
+        "discord": "discord.py",
+        "nio": "matrix-nio",
+        "telegram": "python-telegram-bot",
+    }
     needed = {named.get(library, library.replace("_", "-")) for library in DOORS.keys() - there_already}
     none([f"{library} is no dependency" for library in sorted(needed - declared)])
 

@@ -22,9 +22,10 @@ import gemmagraph
 
 for found in pkgutil.walk_packages(gemmagraph.__path__, "gemmagraph."):
     # The first is a program, the next are for pytest, the others are for extras.
-    ours = ("__main__", "pytest_plugin", "conformance", "asking", "gemini.client")
+    ours = ("__main__", "pytest_plugin", "conformance", "asking", "gemini.client", "telegram.api")
     of_mcp = ("mcp_failures", "mcp_streams", "mcp_process", "mcp_http", "mcp_session")
-    if not found.name.endswith((*ours, *of_mcp)):
+    of_discord = ("discord.client", "discord.events", "discord.listening")
+    if not found.name.endswith((*ours, *of_mcp, *of_discord)):
         importlib.import_module(found.name)
 
 

@@ -18,6 +18,7 @@ import click
 
 from gemmagraph import __version__
 from gemmagraph.cli.approvals import approvals
+from gemmagraph.cli.bots import audit, bot
 from gemmagraph.cli.declared import check, init, schema
 from gemmagraph.cli.options import DEBUG, INTERRUPTED, debug_option
 from gemmagraph.cli.servers import doctor, models, pull
@@ -109,5 +110,7 @@ def main() -> None:
     """
 
 
-for command in (init, run, chat, threads, approvals, tools, check, schema, render, parse, models, pull, doctor):
+for command in (init, run, chat, bot, threads, approvals, audit, tools, check, schema):
+    main.add_command(command)
+for command in (render, parse, models, pull, doctor):
     main.add_command(command)

@@ -31,8 +31,8 @@ def approvals() -> None:
 @debug_option
 def list_(store: str | None, file: str | None, as_json: bool) -> None:
     """List those that wait, the first first."""
+    from gemmagraph.asked import approval_as_json
     from gemmagraph.cli.approvalshow import listed
-    from gemmagraph.cli.asked import approval_as_json
     from gemmagraph.cli.keeping import is_there, kept
     from gemmagraph.tools import run_sync
 
@@ -57,8 +57,8 @@ def list_(store: str | None, file: str | None, as_json: bool) -> None:
 @debug_option
 def show(identity: str, store: str | None, file: str | None, as_json: bool) -> None:
     """Print the whole request, why it is asked for and who may decide."""
+    from gemmagraph.asked import question_as_json
     from gemmagraph.cli.approvalshow import shown
-    from gemmagraph.cli.asked import question_as_json
     from gemmagraph.cli.keeping import kept, question_of
 
     with kept(store, file) as found:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textwrap import indent
 
 from gemmagraph.approvals import Approval
-from gemmagraph.cli.asked import clock, left, settled, whose
+from gemmagraph.asked import clock, left, settled, whose
 from gemmagraph.cli.terminal import one_line, plain, shortened
 from gemmagraph.store.questions import Question
 

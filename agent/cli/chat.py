@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from gemmagraph.cli.asked import ago
+from gemmagraph.asked import ago
 from gemmagraph.cli.keeping import new_thread
 from gemmagraph.cli.session import Session
 from gemmagraph.cli.terminal import one_line, sentence, shortened

@@ -1,4 +1,4 @@
-"""`gemmagraph check`: what the policy says of one call, and why."""
+"""`gemmagraph check`: what the policy says of one call, and why; and what bots do in their channels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from gemmagraph.assistant import Assistant
+from gemmagraph.bots.explaining import There, bots_of, there
 from gemmagraph.cli.terminal import one_line, plain
 from gemmagraph.errors import AgentError
 from gemmagraph.prompts.checking.arguments import write_plainly
@@ -32,20 +33,52 @@ def checked(
     Args:
         name: the tool.
         written: its arguments, each `key=text` or `key:=JSON`.
-        asker: who calls, and where.
+        asker: who calls, and where: if that is a channel of a bot of the file, the bot must answer there.
 
     Raises:
-        AgentError: there is no such tool.
+        AgentError: there is no such tool, or the adapter of a bot cannot be loaded.
         InvalidArguments: the arguments do not fit it.
     """
     tool = _tool(assistant, name)
     arguments = tool.filled(tool.check(_arguments(written)))
     ruling = assistant.policy.explain(tool, arguments, asker)
     groups = [group for group, users in assistant.policy.groups.items() if asker.user in users]
-    code = CODES[ruling.verdict]
+    bot = there(assistant, asker.user, asker.channel, tool.name) if asker.channel else None
+    code = CODES[ruling.verdict if bot is None or bot.doing == "answers" else "deny"]
     if as_json:
-        return json.dumps(_as_json(tool, arguments, asker, groups, ruling), ensure_ascii=False, indent=2), code
-    return plain("\n".join(_lines(tool, arguments, asker, groups, ruling))), code
+        told = _as_json(tool, arguments, asker, groups, ruling) | {"bot": bot and bot.as_json()}
+        return json.dumps(told, ensure_ascii=False, indent=2), code
+    first, second, *rest = _lines(tool, arguments, asker, groups, ruling)
+    return plain("\n".join([first, second, *([] if bot is None else [_said(bot)]), *rest])), code
+
+
+def checked_bots(assistant: Assistant, user: str | None, channel: str | None, *, as_json: bool) -> tuple[str, int]:
+    """What the bots of the file do, channel by channel, or in one channel; and the exit code.
+
+    Args:
+        user: who says something in `channel`.
+
+    Raises:
+        AgentError: there is no bot for the channel, or the adapter of a bot cannot be loaded.
+    """
+    if channel is None:
+        bots = bots_of(assistant)
+        if as_json:
+            return json.dumps([bot.as_json() for bot in bots], ensure_ascii=False, indent=2), 0
+        return plain("\n".join(line for bot in bots for line in bot.lines()) or _NO_BOTS), 0
+    bot = there(assistant, user, channel)
+    if bot is None:
+        known = f"Bots that there are: {', '.join(assistant.bots)}." if assistant.bots else _NO_BOTS
+        raise AgentError(f"There is no bot for {channel!r}.", hint=known)
+    code = CODES["allow" if bot.doing == "answers" else "deny"]
+    return json.dumps(bot.as_json(), ensure_ascii=False, indent=2) if as_json else plain(_said(bot)), code
+
+
+_NO_BOTS: Final = "The file has no bots."
+
+
+def _said(bot: There) -> str:
+    return f"the bot {bot.bot}: {one_line(bot.why)}"
 
 
 def _tool(assistant: Assistant, name: str) -> Tool:

@@ -46,7 +46,7 @@ def schema(of_tools: bool, output: str | None) -> None:
 
 
 @click.command()
-@click.argument("tool")
+@click.argument("tool", required=False)
 @click.argument("arguments", nargs=-1, metavar="[key=text|key:=JSON]…")
 @click.option("--as", "user", callback=known, metavar="USER", help="Who calls; unless said, you. '' is nobody.")
 @click.option("--in", "channel", callback=known, metavar="CHANNEL", help="Where; unless said, in no channel.")
@@ -57,7 +57,7 @@ def schema(of_tools: bool, output: str | None) -> None:
 def check(
     ctx: click.Context,
     /,
-    tool: str,
+    tool: str | None,
     arguments: tuple[str, ...],
     user: str | None,
     channel: str | None,
@@ -67,16 +67,24 @@ def check(
     """Say whether a call may run, and which rule decides.
 
     Nothing is called. Each rule that does not decide is told with the reason. Texts are turned into what the tool
-    declares.
+    declares. In a channel of a bot, what the bot does there is told too: --in slack:T1/C0123, or --in slack:direct
+    for direct messages.
 
-    Ends with 0 if the call may run, 3 if a person is asked, 4 if it is refused.
+    Without TOOL: in which channels the bots of the file answer, whom, with which tools; with --in, whether one
+    answers there.
+
+    Ends with 0 if the call may run, 3 if a person is asked, 4 if it is refused or the bot would not come to it.
     """
     from gemmagraph.assistant import load_assistant
     from gemmagraph.cli.assistants import local_user, needed_file
-    from gemmagraph.cli.checking import checked
+    from gemmagraph.cli.checking import checked, checked_bots
     from gemmagraph.tools import ToolContext
 
+    assistant = load_assistant(needed_file(file))
     asker = ToolContext(local_user() if user is None else user or None, channel=channel or None)
-    text, code = checked(load_assistant(needed_file(file)), tool, arguments, asker, as_json=as_json)
+    if tool is None:
+        text, code = checked_bots(assistant, asker.user, asker.channel, as_json=as_json)
+    else:
+        text, code = checked(assistant, tool, arguments, asker, as_json=as_json)
     sys.stdout.write(f"{text}\n")
     ctx.exit(code)

@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from gemmagraph.cli.asked import approval_as_json
+from gemmagraph.asked import approval_as_json
 from gemmagraph.cli.keeping import kept, new_thread, thread_of
 from gemmagraph.cli.options import INTERRUPTED
 from gemmagraph.cli.session import Session, Wanted
@@ -40,6 +40,7 @@ def answer(
         raise click.exceptions.Exit(INTERRUPTED) from None
     except NeedsDecision as exc:
         assert session.waiting is not None
+        session.terminal.note("Not taken: the thread waits for a decision first.", "yellow", 0)
         session.waiting.tell(exc.pending)
         result = Result("", [], stop="needs_approval", reason=exc.message, pending=exc.pending, thread=thread)
     if result.stop == "needs_approval":

@@ -290,8 +290,6 @@ class Session:
             missing = self._assistant.unavailable
             for name, reason in missing.items():
                 self.terminal.note(f"Left out: {name}: {reason}", "yellow")
-            if keys := self._assistant.waiting:
-                self.terminal.note(f"Checked, but not in force yet: {', '.join(keys)}.", "yellow")
         kept = left_out([*self.agent.tools.values()], gemma)
         if kept:
             self.terminal.note(kept, "yellow")

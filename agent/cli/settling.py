@@ -10,7 +10,7 @@ import click
 
 from gemmagraph import deciding
 from gemmagraph.approvals import Decision, Edit
-from gemmagraph.cli.asked import settled
+from gemmagraph.asked import settled
 from gemmagraph.cli.assistants import assistant_of, file_of
 from gemmagraph.cli.keeping import kept, question_of
 from gemmagraph.cli.once import answer

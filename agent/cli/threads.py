@@ -144,9 +144,9 @@ def resume(ctx: click.Context, /, name: str, verbose: bool, as_json: bool, **wan
 
 def _conversation(name: str, store: str | None, file: str | None) -> Any:
     from gemmagraph.cli.keeping import kept, thread_of
-    from gemmagraph.conversations import conversation
+    from gemmagraph.stored_thread import stored_thread
     from gemmagraph.tools import run_sync
 
     with kept(store, file) as found:
         thread_of(found, name)
-        return run_sync(conversation(found, name))
+        return run_sync(stored_thread(found, name))

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from gemmagraph.cli.asked import ago, clock, left, question_as_json, settled, utc, whose
+from gemmagraph.asked import ago, clock, left, question_as_json, settled, utc, whose
 from gemmagraph.cli.terminal import one_line, plain, shortened, width_of
-from gemmagraph.conversations import Conversation
 from gemmagraph.journal import Entry
 from gemmagraph.prompts.checking.arguments import write_plainly
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.store.questions import Question
 from gemmagraph.store.store import Thread
+from gemmagraph.stored_thread import StoredThread
 
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage
@@ -73,7 +73,7 @@ def thread_as_json(thread: Thread) -> dict[str, JSON]:
     }
 
 
-def shown(found: Conversation) -> str:
+def shown(found: StoredThread) -> str:
     """The conversation as a person reads it."""
     about = found.thread
     lines = [f"{about.id} · {about.state} · begun {clock(about.created)} · last used {ago(about.updated)}"]
@@ -115,7 +115,7 @@ def _call_lines(call: _Call) -> Iterator[str]:
         yield f"    … {len(lines) - _SHOWN} more lines"
 
 
-def as_json(found: Conversation) -> str:
+def as_json(found: StoredThread) -> str:
     """The whole thread, in a shape that stays."""
     written: dict[str, Any] = {
         "gemmagraph_thread": VERSION,
@@ -164,7 +164,7 @@ def _call_as_json(call: _Call) -> dict[str, JSON]:
     }
 
 
-def as_markdown(found: Conversation) -> str:
+def as_markdown(found: StoredThread) -> str:
     """The conversation as a page."""
     about = found.thread
     lines = [f"# {one_line(about.title) or about.id}", ""]
@@ -199,7 +199,7 @@ def _fenced(text: str) -> list[str]:
     return [fence, text, fence, ""]
 
 
-def _calls(found: Conversation) -> dict[str, _Call]:
+def _calls(found: StoredThread) -> dict[str, _Call]:
     """The calls of a conversation, by id, in their order."""
     results = {message.tool_call_id: message for message in found.messages if message.type == "tool"}
     entries = {entry.call: entry for entry in found.calls}

@@ -38,10 +38,9 @@ def shown(found: Opened, assistant: Assistant | None, names: Sequence[str], *, c
     specs = [tool.spec for tool in tools]
     costs = costs_of(specs) if cost else {}
     lost = {} if names else found.lost | found.left_out
-    later = assistant.waiting if assistant and not names else []
     settings = dict(_settings(assistant)) if assistant and not names else {}
     if as_json:
-        answer = _as_json(tools, found.idle, lost, later, costs) | ({"settings": settings} if settings else {})
+        answer = _as_json(tools, found.idle, lost, costs) | ({"settings": settings} if settings else {})
         return json.dumps(answer, ensure_ascii=False, indent=2)
     rules = assistant.policy.rules if assistant else ()
     parts = [_described(tool, found.idle.get(tool.name), rules) for tool in tools]
@@ -49,8 +48,6 @@ def shown(found: Opened, assistant: Assistant | None, names: Sequence[str], *, c
         parts.append("\n".join(f"unavailable: {one_line(name)}: {one_line(why)}" for name, why in lost.items()))
     if settings:
         parts.append("\n".join(f"setting {name}: {one_line(value)}" for name, value in settings.items()))
-    if later:
-        parts.append(f"Checked, but not in force yet: {', '.join(later)}.")
     return "\n\n".join([*parts, *([cost_table(specs, costs)] if costs else [])])
 
 
@@ -161,7 +158,6 @@ def _as_json(
     tools: Sequence[Tool],
     idle: Mapping[str, str],
     lost: Mapping[str, str],
-    later: Sequence[str],
     costs: Mapping[str, Cost],
 ) -> dict[str, JSON]:
     listed: list[JSON] = []
@@ -185,8 +181,6 @@ def _as_json(
     answer: dict[str, JSON] = {"tools": listed}
     if lost:
         answer["unavailable"] = dict(lost)
-    if later:
-        answer["not_in_force"] = list(later)
     if costs:
         answer["characters"] = {name: {"once": cost.fixed, "total": cost.total} for name, cost in costs.items()}
     return answer

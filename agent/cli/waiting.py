@@ -11,8 +11,8 @@ from typing import Final
 
 from gemmagraph import deciding
 from gemmagraph.approvals import Approval, Decision
+from gemmagraph.asked import left, settled, who_decides
 from gemmagraph.cli.approving import Person
-from gemmagraph.cli.asked import left, settled, whose
 from gemmagraph.cli.terminal import Closed, Terminal, sentence
 from gemmagraph.errors import AgentError, GemmagraphError
 from gemmagraph.store.questions import Question
@@ -71,7 +71,7 @@ class Waiting:
         for approval in approvals:
             self._terminal.line(f"  Waits for a decision ({left(approval.expires)}):", "yellow")
             self._terminal.line(indent(approval.request, "    "), "bold")
-            self._terminal.note(f"{whose(approval)} decides:", indent=4)
+            self._terminal.note(f"{who_decides(approval)}:", indent=4)
             self._terminal.line(f"      gemmagraph approvals approve {approval.id}{self._options}")
 
     def _asked(self, approval: Approval) -> bool:

@@ -58,9 +58,9 @@ def address_of(store: str | os.PathLike[str]) -> Address:
     raise AgentError(f"{shown} is no address of a store.", hint=_HINT)
 
 
-def default_store() -> str:
+def default_store() -> Path:
     """The user's own: a file in the folder where programs of this user keep their data."""
-    return f"sqlite:///{_data_folder() / 'gemmagraph' / 'agent.db'}"
+    return _data_folder() / "gemmagraph" / "agent.db"
 
 
 def _data_folder() -> Path:

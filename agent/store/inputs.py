@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
+from gemmagraph.prompts.messages import JSON
 from gemmagraph.store.rows import read, reading, written
 from gemmagraph.store.session import Session
 from gemmagraph.store.workers import Workers
 from gemmagraph.tools import ToolContext
+from gemmagraph.tools.secrets import mask_all
 
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage
@@ -36,11 +38,12 @@ class Inputs:
         self._workers = workers
 
     def accepting(self, thread: str, agent: str, said: Input) -> Callable[[Session], None]:
-        """Keeps what was said. Nothing happens if it is there already."""
+        """Keeps what was said, and who said it. Nothing happens if it is there already, unless it failed: then it is
+        to be tried again."""
         from langchain_core.messages import messages_to_dict
 
         messages = written(messages_to_dict(said.messages))
-        asker = written({"user": said.asker.user, "channel": said.asker.channel, "values": dict(said.asker.values)})
+        asker = _written(said.asker.user, said.asker.channel, said.asker.values)
 
         def work(session: Session) -> None:
             now = session.now()
@@ -52,7 +55,8 @@ class Inputs:
             session.change(
                 "INSERT INTO inputs (thread, id, place, messages, asker, state, at)"
                 " SELECT ?, ?, COALESCE(MAX(place), 0) + 1, ?, ?, 'accepted', ? FROM inputs WHERE thread = ?"
-                " ON CONFLICT (thread, id) DO UPDATE SET state = 'accepted' WHERE inputs.state = 'failed'",
+                " ON CONFLICT (thread, id) DO UPDATE SET state = 'accepted', asker = excluded.asker"
+                " WHERE inputs.state = 'failed'",
                 *(thread, said.id, messages, asker, now, thread),
             )
 
@@ -80,10 +84,32 @@ class Inputs:
         return work
 
     def settling(self, thread: str, identity: str, state: State) -> Callable[[Session], int]:
-        """Writes down what came of it."""
-        return lambda session: session.change(
-            "UPDATE inputs SET state = ? WHERE thread = ? AND id = ?", state, thread, identity
-        )
+        """Writes down what came of it. What nobody will try again loses what the application gave along."""
+
+        def work(session: Session) -> int:
+            settled = session.change(
+                "UPDATE inputs SET state = ? WHERE thread = ? AND id = ?", state, thread, identity
+            )
+            if settled and state in ("answered", "cancelled"):
+                _forget(session, thread, identity)
+            return settled
+
+        return work
+
+    def giving_up(self, thread: str, identity: str) -> Callable[[Session], None]:
+        """Writes down that nobody wants an answer any more, if there is none."""
+        settle = self.settling(thread, identity, "cancelled")
+
+        def work(session: Session) -> None:
+            still = "SELECT 1 FROM inputs WHERE thread = ? AND id = ? AND state = 'accepted'"
+            if session.rows(still, thread, identity):
+                settle(session)
+
+        return work
+
+    def touch(self, session: Session, thread: str) -> None:
+        """Notes that a thread is used now."""
+        session.change("UPDATE threads SET updated = ? WHERE thread = ?", session.now(), thread)
 
     async def open(self, thread: str, *, failed: bool = False) -> list[Input]:
         """`opening`, done by itself."""
@@ -109,6 +135,23 @@ def _read(messages: str) -> list[AnyMessage]:
     from langchain_core.messages import messages_from_dict
 
     return cast("list[AnyMessage]", messages_from_dict(read(messages)))
+
+
+def _forget(session: Session, thread: str, identity: str) -> None:
+    """Takes away the values that came with an input, and with those before it that failed."""
+    found = session.rows(
+        "SELECT id, asker FROM inputs WHERE thread = ? AND (id = ? OR state = 'failed')", thread, identity
+    )
+    for known, asker in found:
+        with reading(f"What was said on the thread {thread!r}"):
+            said = _asker(thread, read(asker))
+        if said.values:
+            kept = _written(said.user, said.channel, {})
+            session.change("UPDATE inputs SET asker = ? WHERE thread = ? AND id = ?", kept, thread, known)
+
+
+def _written(user: str | None, channel: str | None, values: Mapping[str, JSON]) -> str:
+    return written({"user": user, "channel": channel, "values": mask_all(dict(values))})
 
 
 def _asker(thread: str, said: dict[str, object]) -> ToolContext:

@@ -26,7 +26,7 @@ class Latest:
         self._lock = threading.Lock()
         self._written: OrderedDict[str, str] = OrderedDict()
         """The checkpoint of each thread that was written last."""
-        self._messages: dict[str, tuple[str, Sequence[AnyMessage]]] = {}
+        self._messages: dict[str, tuple[str, list[AnyMessage]]] = {}
         """What is in it, where a run has ended with it."""
 
     def put(self, config: RunnableConfig, checkpoint: str) -> None:
@@ -42,13 +42,13 @@ class Latest:
                 oldest, _ = self._written.popitem(last=False)
                 self._messages.pop(oldest, None)
 
-    def rests(self, thread: str, messages: Sequence[AnyMessage]) -> None:
+    def rests(self, thread: str, messages: list[AnyMessage]) -> None:
         """Takes in that a run has come to its end, with nothing left to do, and these messages."""
         with self._lock:
             if thread in self._written:
                 self._messages[thread] = self._written[thread], messages
 
-    def at_rest(self, thread: str, checkpoint: str) -> Sequence[AnyMessage] | None:
+    def at_rest(self, thread: str, checkpoint: str) -> list[AnyMessage] | None:
         """The messages of a thread, if a run has come to its end with this checkpoint."""
         with self._lock:
             known, messages = self._messages.get(thread, ("", []))

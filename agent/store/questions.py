@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -11,9 +12,12 @@ from gemmagraph.errors import AgentError
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.store.rows import read, reading, written
 from gemmagraph.store.session import Session
+from gemmagraph.store.turns import Turn
 from gemmagraph.store.workers import Workers
 
 TOO_LATE: Final = "nobody decided in time"
+_LATE: Final[Mapping[str, JSON]] = {"type": "reject", "reason": TOO_LATE, "by": None}
+_NEVER: Final = 1e300
 _SHORTEST: Final = 4
 """Characters of an id that may stand for it."""
 _COLUMNS: Final = "id, asked, created, expires, decision, decider, decided"
@@ -32,16 +36,19 @@ class Question:
 
 
 class Questions:
-    """Of one store."""
+    """Of one store. What nobody has decided in time is read as refused."""
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
 
-    async def ask(self, approval: Approval, seconds: float) -> Question:
+    async def ask(self, turn: Turn, approval: Approval, seconds: float) -> Question:
         """Writes an approval down, if it is not there yet, and gives it with its times and what was decided.
 
         Args:
             seconds: how long it may wait.
+
+        Raises:
+            TurnLost: another process has taken the thread over.
         """
         asked = asdict(approval)
         for column in ("id", "created", "expires"):
@@ -49,12 +56,14 @@ class Questions:
 
         def work(session: Session) -> Question:
             now = session.now()
-            session.change(
-                "INSERT INTO approvals (id, thread, call, asked, created, expires) VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (id) DO NOTHING",
+            made = session.change(
+                "INSERT INTO approvals (id, thread, call, asked, created, expires)"
+                f" SELECT ?, ?, ?, ?, ?, ? FROM turns WHERE ticket = ?{session.lock} ON CONFLICT (id) DO NOTHING",
                 *(approval.id, approval.thread, approval.call, written(asked)),
-                *(now, now + seconds),
+                *(now, now + seconds, turn.ticket),
             )
+            if not made:
+                turn.check(session)
             return _one(session, approval.id)
 
         return await self._workers.do(work)
@@ -74,11 +83,26 @@ class Questions:
     def waiting(self, thread: str) -> Callable[[Session], list[Approval]]:
         """Those of a thread that nobody has decided."""
         where = "thread = ? AND decision IS NULL"
-        return lambda session: [question.approval for question in _found(session, where, thread)]
+        return lambda session: [question.approval for question in _open(_found(session, where, thread))]
 
     async def pending(self) -> list[Question]:
         """All that wait, the first first."""
-        return await self._workers.do(lambda session: _found(session, "decision IS NULL"))
+        return await self._workers.do(lambda session: _open(_found(session, "decision IS NULL")))
+
+    async def answers(self, turn: Turn) -> list[Question]:
+        """`of`, for the run that goes on with what was decided: what is late by now is refused for good.
+
+        Raises:
+            TurnLost: another process has taken the thread over.
+        """
+
+        def work(session: Session) -> list[Question]:
+            found = _found(session, "thread = ?", turn.thread)
+            if any(question.decision is _LATE for question in found):
+                _settle(session, turn, _LATE, late=True)
+            return found
+
+        return await self._workers.do(work)
 
     async def decide(self, identity: str, decision: Mapping[str, JSON], by: str | None) -> tuple[Question, bool]:
         """Writes a decision down, and whether it is the one that counts: the first one does.
@@ -86,27 +110,77 @@ class Questions:
         Raises:
             AgentError: there is no such approval.
         """
-        said = written(dict(decision))
 
         def work(session: Session) -> tuple[Question, bool]:
-            found = _one(session, identity)
-            mine = session.change(
-                "UPDATE approvals SET decision = ?, decider = ?, decided = ? WHERE id = ? AND decision IS NULL",
-                *(said, by, session.now(), found.approval.id),
-            )
-            return _one(session, found.approval.id), mine > 0
+            found = _one(session, identity).approval.id
+            mine = _decide(session, found, decision, by)
+            return _one(session, found), mine
 
         return await self._workers.do(work)
 
+    async def decide_all(self, decisions: Mapping[str, Mapping[str, JSON]], by: str | None) -> Question | None:
+        """Writes decisions down, by the ids of their approvals; or none of them, and gives one that was decided
+        before."""
+
+        def work(session: Session) -> Question | None:
+            with suppress(_Late), session.writing():
+                for identity in sorted(decisions):  # two that decide the same do not wait for each other
+                    if not _decide(session, identity, decisions[identity], by):
+                        late = _one(session, identity)
+                        raise _Late
+                return None
+            return late
+
+        return await self._workers.do(work)
+
+    async def refuse(self, turn: Turn, decision: Mapping[str, JSON]) -> None:
+        """Decides all that is open on the thread of a turn.
+
+        Raises:
+            TurnLost: another process has taken the thread over.
+        """
+        await self._workers.do(lambda session: _settle(session, turn, decision))
+
+
+class _Late(Exception):
+    """Somebody else was first."""
+
+
+def _settle(session: Session, turn: Turn, decision: Mapping[str, JSON], *, late: bool = False) -> None:
+    """Decides what is open on the thread of a turn, or what of it is late."""
+    now = session.now()
+    done = session.change(
+        "UPDATE approvals SET decision = ?, decided = ? WHERE thread = ? AND decision IS NULL AND expires < ?"
+        f" AND EXISTS (SELECT 1 FROM turns WHERE ticket = ?{session.lock})",
+        *(written(dict(decision)), now, turn.thread, now if late else _NEVER, turn.ticket),
+    )
+    if not done:
+        turn.check(session)
+
+
+def _decide(session: Session, identity: str, decision: Mapping[str, JSON], by: str | None) -> bool:
+    """Writes a decision down, if it comes in time and is the first."""
+    now = session.now()
+    return (
+        session.change(
+            "UPDATE approvals SET decision = ?, decider = ?, decided = ?"
+            " WHERE id = ? AND decision IS NULL AND expires >= ?",
+            *(written(dict(decision)), by, now, identity, now),
+        )
+        > 0
+    )
+
 
 def _found(session: Session, where: str, *values: object) -> list[Question]:
-    _expire(session)
     rows = session.rows(f"SELECT {_COLUMNS} FROM approvals WHERE {where} ORDER BY created, id", *values)
-    return [_read(row) for row in rows]
+    return _read(session, rows)
+
+
+def _open(questions: list[Question]) -> list[Question]:
+    return [question for question in questions if question.decision is None]
 
 
 def _one(session: Session, identity: str) -> Question:
-    _expire(session)
     begins = identity if len(identity) >= _SHORTEST and identity.isalnum() else ""
     found = session.rows(
         f"SELECT {_COLUMNS} FROM approvals WHERE id = ? OR (? <> '' AND id LIKE ?)",
@@ -116,19 +190,18 @@ def _one(session: Session, identity: str) -> Question:
     if len(exact) != 1:
         what = "Several approvals begin with" if exact else "There is no approval"
         raise AgentError(f"{what} {identity!r}.", hint="`gemmagraph approvals list` shows those that wait.")
-    return _read(exact[0])
+    return _read(session, exact)[0]
 
 
-def _expire(session: Session) -> None:
-    """What nobody decided in time is refused."""
+def _read(session: Session, rows: Sequence[tuple[Any, ...]]) -> list[Question]:
+    """What is late is refused, whether or not that is written down yet."""
+    if not rows:
+        return []
     now = session.now()
-    session.change(
-        "UPDATE approvals SET decision = ?, decided = ? WHERE decision IS NULL AND expires < ?",
-        *(written({"type": "reject", "reason": TOO_LATE, "by": None}), now, now),
-    )
+    return [_question(row, now) for row in rows]
 
 
-def _read(row: tuple[Any, ...]) -> Question:
+def _question(row: tuple[Any, ...], now: float) -> Question:
     identity, asked, created, expires, decision, decider, decided = row
     with reading(f"The approval {identity}"):
         said = read(asked)
@@ -138,4 +211,6 @@ def _read(row: tuple[Any, ...]) -> Question:
             approvers=None if approval.approvers is None else tuple(approval.approvers),
             deciders=None if approval.deciders is None else tuple(approval.deciders),
         )
+        if decision is None and expires < now:
+            return Question(approval, _LATE, None, expires)
         return Question(approval, dict(read(decision)) if decision else None, decider, decided)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from secrets import token_hex
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
@@ -17,9 +17,11 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
     DeltaChannelHistory,
+    get_checkpoint_id,
 )
 
 from gemmagraph.errors import TurnLost
+from gemmagraph.store.held import Held, Write
 from gemmagraph.store.latest import Latest
 from gemmagraph.store.rows import reading
 from gemmagraph.store.serialising import strict
@@ -28,11 +30,13 @@ from gemmagraph.store.workers import Workers
 
 T = TypeVar("T")
 
-_Writes: TypeAlias = tuple[RunnableConfig, list[tuple[str, Any]], str, str]
+_Messages: TypeAlias = list[AnyMessage]
+_TICKET: Final = "__gemmagraph_ticket"
 
 
 class Saver(BaseCheckpointSaver[str]):
-    """Of each thread that `tickets` names, it writes only as long as that ticket is the thread's first.
+    """With a ticket, which is in the config or else the one that `tickets` has for its thread, it writes only as long
+    as that is the thread's first.
 
     Raises:
         StoreError: from every method, when the database failed.
@@ -45,8 +49,9 @@ class Saver(BaseCheckpointSaver[str]):
         self._tickets = tickets
         """Of the turns that this process holds, by thread."""
         self._latest = Latest()
-        self._held: dict[str, list[_Writes]] = {}
-        """Writes that have not reached the database yet, by thread."""
+        self._held = Held()
+        self._opened: dict[int, CheckpointTuple | None] = {}
+        """The last checkpoint of a thread, by the ticket of the turn that has begun and not looked at it yet."""
 
     def get_next_version(self, current: str | None, channel: None) -> str:
         # Theirs, of either database, counts in the part in front of the point, and is compared as text. What is
@@ -58,7 +63,10 @@ class Saver(BaseCheckpointSaver[str]):
         return self._workers.do_now(_getting(config))
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        await self.flush(_thread(config))
+        ticket = self._ticket(config)
+        if ticket in self._opened and not get_checkpoint_id(config):
+            return self._opened.pop(ticket)
+        await self._flush(config)
         return await self._workers.do(_getting(config))
 
     def list(
@@ -79,6 +87,8 @@ class Saver(BaseCheckpointSaver[str]):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
+        if config is not None:
+            await self._flush(config)
         for found in await self._workers.do(_listing(config, filter, before, limit)):
             yield found
 
@@ -98,7 +108,12 @@ class Saver(BaseCheckpointSaver[str]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        return await self._workers.do(self._putting(config, checkpoint, metadata, new_versions))
+        ticket = self._ticket(config)
+        if ticket is None or not self._held.may_wait(ticket, config, checkpoint, metadata):
+            return await self._workers.do(self._putting(config, checkpoint, metadata, new_versions))
+        self._hold(ticket, lambda saver: saver.put(config, checkpoint, metadata, new_versions))
+        self._latest.put(config, checkpoint["id"])
+        return config_of(_thread(config), checkpoint=checkpoint["id"])
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
@@ -108,13 +123,12 @@ class Saver(BaseCheckpointSaver[str]):
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        thread = _thread(config)
-        if thread in self._tickets and not any(channel in WRITES_IDX_MAP for channel, _ in writes):
-            # The checkpoint that follows is written at once, and these with it. Were they lost, the step would be
-            # made again, and what it did to the world is in the journal.
-            self._held.setdefault(thread, []).append((config, [*writes], task_id, task_path))
-        else:
+        ticket = self._ticket(config)
+        if ticket is None or not self._held.has(ticket) or any(channel in WRITES_IDX_MAP for channel, _ in writes):
             await self._workers.do(self._putting_writes(config, writes, task_id, task_path))
+        else:
+            written = [*writes]  # LangGraph goes on with its own
+            self._hold(ticket, lambda saver: saver.put_writes(config, written, task_id, task_path))
 
     def delete_thread(self, thread_id: str) -> None:
         self._workers.do_now(_deleting(thread_id))
@@ -136,30 +150,48 @@ class Saver(BaseCheckpointSaver[str]):
         known = self._latest.history(config, channels)
         return await self._workers.do(_walking(config, channels)) if known is None else known
 
-    def last(self, thread: str) -> Callable[[Session], str]:
-        """The id of a thread's last checkpoint, or nothing."""
-        statement = (
-            "SELECT checkpoint_id FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ''"
-            " ORDER BY checkpoint_id DESC LIMIT 1"
-        )
-        return lambda session: str((session.rows(statement, thread) or [("",)])[0][0])
+    def opening(self, thread: str) -> Callable[[Session], CheckpointTuple | None]:
+        """The last checkpoint of a thread."""
+        return _getting(config_of(thread))
 
-    def rests(self, thread: str, messages: Sequence[AnyMessage]) -> None:
+    def opened(self, ticket: int, found: CheckpointTuple | None) -> None:
+        """Notes it for whoever asks in the turn that has begun. It ends with what `closing` gives."""
+        self._opened[ticket] = found
+        self._held.begin(ticket)
+
+    def closing(self, thread: str, ticket: int) -> Sequence[Callable[[Session], None]]:
+        """What writes, at the end of a turn, what is held back."""
+        self._opened.pop(ticket, None)
+        held = self._held.end(ticket)
+
+        def work(session: Session) -> None:
+            with self._remembered(thread):
+                for write in held:
+                    write(session.saver)
+
+        return [work] if held else []
+
+    def rests(self, thread: str, messages: _Messages) -> None:
         """Notes that a run has come to its end with these messages: nothing is left to do behind its checkpoint."""
         self._latest.rests(thread, messages)
 
-    def at_rest(self, thread: str, checkpoint: str) -> Sequence[AnyMessage] | None:
+    def at_rest(self, thread: str, last: CheckpointTuple | None) -> _Messages | None:
         """The messages of a thread, if a run of this process came to its end with this checkpoint."""
-        return self._latest.at_rest(thread, checkpoint)
+        return None if last is None else self._latest.at_rest(thread, str(get_checkpoint_id(last.config)))
 
-    def drop(self, thread: str) -> None:
-        """Lets go of what is held back of a thread whose turn is over."""
-        self._held.pop(thread, None)
+    def _ticket(self, config: RunnableConfig) -> int | None:
+        thread = _thread(config)
+        of, ticket = config["configurable"].get(_TICKET, ("", None))
+        return ticket if of == thread else self._tickets.get(thread)  # a graph inside another inherits its config
 
-    async def flush(self, thread: str) -> None:
-        """Writes what is held back of a thread."""
-        if self._held.get(thread):
-            await self._workers.do(self._fenced({"configurable": {"thread_id": thread}}, lambda saver: None))
+    def _hold(self, ticket: int, write: Write) -> None:
+        self._opened.pop(ticket, None)
+        self._held.add(ticket, write)
+
+    async def _flush(self, config: RunnableConfig) -> None:
+        """Writes what is held back."""
+        if held := self._held.take(self._ticket(config)):
+            await self._workers.do(self._fenced(config, lambda saver: None, held))
 
     def _putting(
         self,
@@ -186,30 +218,46 @@ class Saver(BaseCheckpointSaver[str]):
         return self._fenced(config, put)
 
     def _fenced(
-        self, config: RunnableConfig, write: Callable[[BaseCheckpointSaver[str]], T]
+        self, config: RunnableConfig, write: Callable[[BaseCheckpointSaver[str]], T], held: Sequence[Write] = ()
     ) -> Callable[[Session], T]:
-        """A write together with the question whose turn it is."""
-        thread = _thread(config)
-        ticket = self._tickets.get(thread)
-        held = self._held.pop(thread, [])
+        """A write together with the question whose turn it is, and with what was held back until now."""
+        thread, ticket = _thread(config), self._ticket(config)
+        if ticket is not None:
+            self._opened.pop(ticket, None)
+        held = held or self._held.take(ticket)
 
         def work(session: Session) -> T:
-            try:
-                with session.writing():
-                    for earlier in held:
-                        session.saver.put_writes(*earlier)
-                    written = write(session.saver)
-                    # Last: whoever takes the thread over waits for this row, and need not for long.
-                    if ticket is not None and not session.rows(
-                        f"SELECT 1 FROM turns WHERE ticket = ?{session.lock}", ticket
-                    ):
-                        raise TurnLost(thread)
-                    return written
-            except BaseException:
-                self._latest.forget(thread)
-                raise
+            with self._remembered(thread), session.writing():
+                for earlier in held:
+                    earlier(session.saver)
+                written = write(session.saver)
+                # Last: whoever takes the thread over waits for this row, and need not for long.
+                if ticket is not None and not session.rows(
+                    f"SELECT 1 FROM turns WHERE ticket = ?{session.lock}", ticket
+                ):
+                    raise TurnLost(thread)
+                return written
 
         return work
+
+    @contextmanager
+    def _remembered(self, thread: str) -> Iterator[None]:
+        """Around writes: if they fail, what is remembered of the thread is wrong."""
+        try:
+            yield
+        except BaseException:
+            self._latest.forget(thread)
+            raise
+
+
+def config_of(thread: str, *, ticket: int | None = None, checkpoint: str | None = None) -> RunnableConfig:
+    """What a graph is told of the thread that it works on, of its turn, and of where it is."""
+    found: RunnableConfig = {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
+    if ticket is not None:
+        found["configurable"][_TICKET] = thread, ticket
+    if checkpoint is not None:
+        found["configurable"]["checkpoint_id"] = checkpoint
+    return found
 
 
 def _getting(config: RunnableConfig) -> Callable[[Session], CheckpointTuple | None]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from gemmagraph.errors import AgentError
 from gemmagraph.journal import Journal
@@ -16,11 +17,13 @@ from gemmagraph.store.questions import Questions
 from gemmagraph.store.session import Session
 from gemmagraph.store.spending import Spending
 from gemmagraph.store.sqlite import SqliteSession
-from gemmagraph.store.turns import LEASE, Turns
+from gemmagraph.store.turns import LEASE, Turn, Turns
 from gemmagraph.store.workers import Workers
 
 if TYPE_CHECKING:
     from gemmagraph.store.saver import Saver
+
+T = TypeVar("T")
 
 _CONNECTIONS: Final = {"sqlite": 1, "postgresql": 4}
 """SQLite lets one writer in at a time; a second connection would only wait for the first."""
@@ -103,18 +106,30 @@ class Store:
                 return found
         raise AgentError(f"There is no thread {thread!r}.", hint="`gemmagraph threads list` shows those that are.")
 
-    async def begin(self, thread: str, *, like: str) -> bool:
-        """Makes a thread with nothing in it, of the agent and with the title of another. Returns whether it was not
-        there before."""
+    def has(self, session: Session, thread: str) -> bool:
+        """Whether there is such a thread."""
+        return bool(session.rows("SELECT 1 FROM threads WHERE thread = ?", thread))
+
+    async def begin(self, turn: Turn, *, like: str) -> bool:
+        """Makes a thread of what a turn has written to it, of the agent and with the title of another. If somebody
+        has begun one of that name meanwhile, what was written is taken away. Returns whether it was made.
+
+        Raises:
+            TurnLost: another process has taken the thread over.
+        """
 
         def work(session: Session) -> bool:
-            now = session.now()
-            made = session.change(
-                "INSERT INTO threads (thread, agent, title, created, updated)"
-                " SELECT ?, agent, title, ?, ? FROM threads WHERE thread = ? ON CONFLICT (thread) DO NOTHING",
-                *(thread, now, now, like),
-            )
-            return made > 0
+            with session.writing():
+                turn.check(session)
+                now = session.now()
+                made = session.change(
+                    "INSERT INTO threads (thread, agent, title, created, updated)"
+                    " SELECT ?, agent, title, ?, ? FROM threads WHERE thread = ? ON CONFLICT (thread) DO NOTHING",
+                    *(turn.thread, now, now, like),
+                )
+                if not made:
+                    session.saver.delete_thread(turn.thread)
+                return made > 0
 
         return await self._workers.do(work)
 
@@ -136,6 +151,14 @@ class Store:
                 session.saver.delete_thread(thread)
 
         await self._workers.do(work)
+
+    async def do(self, work: Callable[[Session], T]) -> T:
+        """What `work` gives back; it is done on a connection, in a thread of the store.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        return await self._workers.do(work)
 
     async def check(self) -> None:
         """Opens it, so that what is wrong with it is known now.

@@ -35,6 +35,31 @@ _MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         " calls BIGINT NOT NULL, tokens BIGINT NOT NULL)",
         "CREATE INDEX spent_by ON spent (person, at)",
     ),
+    (
+        # What was said to a bot; `state`: new, waiting (for a person), done. What is done keeps its id, for it may be
+        # delivered again, and loses its text.
+        "CREATE TABLE bot_inbox (number {identity}, bot TEXT NOT NULL, event TEXT NOT NULL,"
+        " conversation TEXT NOT NULL, message TEXT NOT NULL, state TEXT NOT NULL, body TEXT NOT NULL,"
+        " at DOUBLE PRECISION NOT NULL, UNIQUE (bot, event))",
+        "CREATE INDEX bot_inbox_open ON bot_inbox (bot, number) WHERE state <> 'done'",
+        "CREATE INDEX bot_inbox_old ON bot_inbox (at)",
+        # What the bot says; `state`: sending, sent, given up. The key says what it is about.
+        "CREATE TABLE bot_outbox (bot TEXT NOT NULL, key TEXT NOT NULL, message TEXT, state TEXT NOT NULL,"
+        " at DOUBLE PRECISION NOT NULL, PRIMARY KEY (bot, key))",
+        "CREATE INDEX bot_outbox_of ON bot_outbox (bot, message)",
+        "CREATE INDEX bot_outbox_old ON bot_outbox (at)",
+        # Where the bot talks with people, and how often they began anew.
+        "CREATE TABLE bot_talks (bot TEXT NOT NULL, conversation TEXT NOT NULL, place TEXT NOT NULL,"
+        " beginning INTEGER NOT NULL, at DOUBLE PRECISION NOT NULL, PRIMARY KEY (bot, conversation))",
+        "CREATE TABLE bot_cursors (bot TEXT PRIMARY KEY, cursor TEXT NOT NULL)",
+        # Which process listens for a bot; `number` grows with each.
+        "CREATE TABLE bot_leases (bot TEXT PRIMARY KEY, owner TEXT NOT NULL, number BIGINT NOT NULL,"
+        " until DOUBLE PRECISION NOT NULL)",
+        # Who did what; each row holds the digest of the one before.
+        "CREATE TABLE bot_audit (number {identity}, bot TEXT NOT NULL, at DOUBLE PRECISION NOT NULL,"
+        " what TEXT NOT NULL, person TEXT NOT NULL, conversation TEXT NOT NULL, details TEXT NOT NULL,"
+        " digest TEXT NOT NULL)",
+    ),
 )
 """What each version of the shape adds to the one before; the first makes it from nothing."""
 

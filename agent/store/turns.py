@@ -1,28 +1,34 @@
 """Whose turn a thread is: a queue of tickets, for all processes on one store.
 
-The lowest ticket of a thread has the turn. Its holder says again and again that it is alive; a ticket that has not
-been heard of for its time is taken away, and with it the right to write: the state and the journal of calls ask for
-it with each write.
+The lowest ticket of a thread has the turn. Who has one says again and again that it is alive; a ticket that has not
+been heard of for its time is taken away, and with it the right to write: all that a turn writes asks for its ticket
+in the same transaction.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
-from uuid import uuid4
+from typing import Final, TypeAlias, TypeVar
 
 from gemmagraph.errors import StoreError, TurnLost
+from gemmagraph.store.owners import gone, new_owner
 from gemmagraph.store.session import Session
+from gemmagraph.store.waiting import Waiting
 from gemmagraph.store.workers import Workers
-from gemmagraph.threads import until_done
+from gemmagraph.threads import Threads, until_done
 
 T = TypeVar("T")
 
+_Writes: TypeAlias = Sequence[Callable[[Session], object]]
+
 LEASE: Final = 15.0
 """Seconds for which a process may be silent before its turn goes to the next."""
+_FAR: Final = 4
+"""Leases ahead that no ticket is valid for, unless the clock was set back since it was heard of."""
 _FIRST_LOOK: Final = 0.02
 _LAST_LOOK: Final = 0.25
 _BEAT: Final = 1.0
@@ -38,6 +44,31 @@ class Turn:
     last: list[Callable[[Session], object]] = field(default_factory=list)
     """What is still to be written; it is, together with the end of the turn."""
 
+    def check(self, session: Session) -> None:
+        """Sees that it is not lost.
+
+        Raises:
+            TurnLost: another process has taken the thread over.
+        """
+        if not session.rows(f"SELECT 1 FROM turns WHERE ticket = ?{session.lock}", self.ticket):
+            raise TurnLost(self.thread)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What somebody sees who looks whose turn it is."""
+
+    ticket: int
+    """Their own."""
+    front: tuple[int, float]
+    """The ticket that has the turn, and until when it need not be heard of."""
+    far: bool
+    """Whether that is farther ahead than any ticket is valid."""
+
+    @property
+    def first(self) -> bool:
+        return self.front[0] == self.ticket
+
 
 class Turns:
     """Of one store."""
@@ -47,90 +78,148 @@ class Turns:
         self._tickets = tickets
         """Of the turns that this process holds, by thread; the saver looks there."""
         self._lease = lease
+        self._waiting = Waiting()
+        self._doors = Threads()
+        """Who asks first in this process has the lower ticket, however many connections there are."""
 
     @asynccontextmanager
     async def turn(
         self,
         thread: str,
-        stop: Callable[[Exception | None], None],
+        stop: Callable[[Exception | None], bool],
         *,
         before: Callable[[Session], object],
         begin: Callable[[Session], T],
+        given_up: Callable[[Session], object] | None = None,
     ) -> AsyncIterator[tuple[Turn, T]]:
-        """Waits for the turn on `thread` and holds it. One of a process at a time.
+        """Waits for the turn on `thread` and holds it.
 
         Args:
             stop: called while it is held: with an error when the turn was taken away, with None when somebody in
-                another process wants the run to end.
+                another process wants the run to end. Unless it says that there was something to stop, it is called
+                again.
             before: is done first of all, together with joining the queue.
             begin: is done when the turn has come; what it gives comes along.
+            given_up: is done by whoever is cancelled before the turn has come, together with leaving the queue.
 
         Raises:
             StoreError: the database failed. What `before` raises is raised too, and the queue is not joined.
+            TurnLost: at its end the turn was gone, and what was left to write with it.
         """
-        owner = uuid4().hex
-        turn: Turn | None = None
+        owner = new_owner()
+        turn, found = await self._first(thread, owner, before, begin, given_up)
+        self._tickets[thread] = turn.ticket
+        beating = asyncio.create_task(self._stay(turn, stop))
+        ended = False
         try:
-            turn, found = await self._first(thread, owner, before, begin)
-            self._tickets[thread] = turn.ticket
-            beating = asyncio.create_task(self._stay(turn, stop))
-            try:
-                yield turn, found
-            finally:
-                beating.cancel()
-                with suppress(asyncio.CancelledError):
-                    await beating
+            yield turn, found
+            ended = True
         finally:
-            if turn is not None and self._tickets.get(thread) == turn.ticket:
+            beating.cancel()  # to wait for its end would swallow a cancel that comes meanwhile
+            if self._tickets.get(thread) == turn.ticket:
                 del self._tickets[thread]
-            # Also while it waits: the next need not wait until this ticket is too old.
-            with suppress(StoreError):
-                await until_done(self._workers.do(lambda session: _leave(session, thread, owner, turn)))
+            with nullcontext() if ended else suppress(StoreError):
+                if not await self._leave(thread, owner, turn.ticket, turn.last) and turn.last:
+                    raise TurnLost(thread)
 
     async def cancel(self, thread: str) -> bool:
         """Asks whoever has the turn to end its run; those who wait for it are not meant. Returns whether somebody has
         it."""
 
         def work(session: Session) -> bool:
-            now = session.now()
-            told = session.change(
-                "UPDATE turns SET cancelled = 1 WHERE ticket ="
-                " (SELECT MIN(ticket) FROM turns WHERE thread = ? AND until >= ?)",
-                *(thread, now),
-            )
-            return told > 0
+            with session.writing():
+                session.alone(f"thread {thread}")
+                for ticket, owner in session.rows(
+                    "SELECT ticket, owner FROM turns WHERE thread = ? AND until >= ? ORDER BY ticket",
+                    *(thread, session.now()),
+                ):
+                    if not gone(owner):  # the dead hear nothing: what they left is ended by who asks
+                        return session.change("UPDATE turns SET cancelled = 1 WHERE ticket = ?", ticket) > 0
+                    session.change("DELETE FROM turns WHERE ticket = ?", ticket)
+            return False
 
         return await self._workers.do(work)
 
     async def _first(
-        self, thread: str, owner: str, before: Callable[[Session], object], begin: Callable[[Session], T]
+        self,
+        thread: str,
+        owner: str,
+        before: Callable[[Session], object],
+        begin: Callable[[Session], T],
+        given_up: Callable[[Session], object] | None,
     ) -> tuple[Turn, T]:
-        def look(session: Session) -> tuple[Turn, T] | None:
+        """Joins the queue, and waits until nobody is in front."""
+        ticket = 0
+        dead: tuple[int, float] | None = None
+        found: list[T] = []
+
+        def look(session: Session) -> _Seen:
             with session.writing():
                 session.alone(f"thread {thread}")  # its tickets are there in the order of their numbers
-                if not waits:
+                if not ticket:
                     before(session)
-                turn = self._look(session, thread, owner)
-                return None if turn is None else (turn, begin(session))
+                seen = self._look(session, thread, owner, dead)
+                if seen.first:
+                    found[:] = [begin(session)]
+                return seen
 
-        waits = 0.0
-        while (found := await self._workers.do(look)) is None:
-            waits = min(2 * waits or _FIRST_LOOK, _LAST_LOOK, self._lease / 3)
-            await asyncio.sleep(waits)
-        return found
+        try:
+            async with self._doors.turn(thread):
+                seen = await until_done(self._workers.asked(look))
+            watch = _Watch(self._lease)
+            waits = _FIRST_LOOK
+            called = self._waiting.join(thread, ticket := seen.ticket)
+            while not seen.first:
+                nearest = self._waiting.first(thread, ticket)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(waits if nearest else self._lease / 3):
+                        await called.wait()
+                called.clear()
+                waits = min(2 * waits, _LAST_LOOK, self._lease / 3) if nearest else _FIRST_LOOK
+                dead = watch.dead(seen)
+                seen = await until_done(self._workers.asked(look))
+                if seen.ticket != ticket:  # its own was too old
+                    self._waiting.leave(thread, ticket)
+                    called = self._waiting.join(thread, ticket := seen.ticket)
+        except BaseException as exc:
+            cancelled = isinstance(exc, asyncio.CancelledError)
+            with suppress(StoreError):
+                await self._leave(thread, owner, ticket, anyway=[given_up] if cancelled and given_up else [])
+            raise
+        return Turn(thread, ticket), found[0]
 
-    def _look(self, session: Session, thread: str, owner: str) -> Turn | None:
-        """Draws a ticket, or shows the one there is; the turn, if no other is in front of it."""
+    def _look(self, session: Session, thread: str, owner: str, dead: tuple[int, float] | None = None) -> _Seen:
+        """Draws a ticket, or says that whoever has one is alive; and sees who is in front.
+
+        Args:
+            dead: a ticket that is taken away, if it was not heard of until now.
+        """
         now = session.now()
-        if not session.change("UPDATE turns SET until = ? WHERE owner = ?", now + self._lease, owner):
-            session.change(
-                "INSERT INTO turns (thread, owner, until) VALUES (?, ?, ?)", thread, owner, now + self._lease
-            )
-        session.change("DELETE FROM turns WHERE thread = ? AND until < ?", thread, now)
-        first = session.rows("SELECT ticket, owner FROM turns WHERE thread = ? ORDER BY ticket LIMIT 1", thread)
-        return Turn(thread, first[0][0]) if first[0][1] == owner else None
+        session.change(
+            "INSERT INTO turns (thread, owner, until) VALUES (?, ?, ?)"
+            " ON CONFLICT (owner) DO UPDATE SET until = excluded.until",
+            *(thread, owner, now + self._lease),
+        )
+        session.change(
+            "DELETE FROM turns WHERE thread = ? AND (until < ? OR (ticket = ? AND until = ?))",
+            *(thread, now, *(dead or (0, 0.0))),
+        )
+        there = session.rows("SELECT ticket, owner, until FROM turns WHERE thread = ? ORDER BY ticket", thread)
+        while gone(there[0][1]):
+            session.change("DELETE FROM turns WHERE ticket = ?", there.pop(0)[0])
+        mine = next(ticket for ticket, by, _ in there if by == owner)
+        front, _, until = there[0]
+        return _Seen(mine, (front, until), until > now + _FAR * self._lease)
 
-    async def _stay(self, turn: Turn, stop: Callable[[Exception | None], None]) -> None:
+    async def _leave(self, thread: str, owner: str, ticket: int, last: _Writes = (), anyway: _Writes = ()) -> bool:
+        """Ends a turn, or leaves the queue: the next need not wait until the ticket is too old. Returns whether it
+        was valid until now."""
+        try:
+            return await until_done(self._workers.asked(lambda session: _leave(session, thread, owner, last, anyway)))
+        finally:
+            self._waiting.leave(thread, ticket)
+
+    async def _stay(self, turn: Turn, stop: Callable[[Exception | None], bool]) -> None:
         """Says that the holder is alive, until the turn is over or gone."""
 
         def beat(session: Session) -> tuple[bool, bool]:
@@ -145,20 +234,37 @@ class Turns:
             try:
                 held, cancelled = await self._workers.do(beat)
             except StoreError as exc:
-                stop(exc)
+                if stop(exc):
+                    return
+                continue
+            if not held and stop(TurnLost(turn.thread)):
                 return
-            if not held:
-                stop(TurnLost(turn.thread))
-                return
-            if cancelled and not told:
-                told = True
-                stop(None)
+            if held and cancelled and not told:
+                told = stop(None)
 
 
-def _leave(session: Session, thread: str, owner: str, turn: Turn | None) -> None:
-    """Ends a turn, or leaves the queue."""
+class _Watch:
+    """Finds a ticket that is valid only because the clock was set back: for the whole of a lease nobody hears of it,
+    while whoever is alive says so every second."""
+
+    def __init__(self, lease: float) -> None:
+        self._patience = max(lease, 2 * _BEAT)
+        self._front = (0, 0.0)
+        self._since = 0.0
+
+    def dead(self, seen: _Seen) -> tuple[int, float] | None:
+        """The ticket in front, if it is one of those."""
+        now = time.monotonic()
+        if not seen.far or seen.front != self._front:
+            self._front, self._since = seen.front, now
+        return seen.front if seen.far and now - self._since > self._patience else None
+
+
+def _leave(session: Session, thread: str, owner: str, last: _Writes, anyway: _Writes = ()) -> bool:
+    """Takes a ticket out of the queue, and writes what is left to write: `last` if it was valid until now."""
     with session.writing():
         session.alone(f"thread {thread}")
-        held = session.change("DELETE FROM turns WHERE owner = ?", owner)
-        for write in turn.last if turn is not None and held else ():
+        held = session.change("DELETE FROM turns WHERE owner = ?", owner) > 0
+        for write in (*(last if held else ()), *anyway):
             write(session)
+        return held

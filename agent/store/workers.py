@@ -61,6 +61,10 @@ class Workers:
         Raises:
             StoreError: the database failed.
         """
+        return await self.asked(work)
+
+    def asked(self, work: Callable[[Session], T]) -> asyncio.Future[T]:
+        """`do`, for whoever wants to know when it is done, also if nobody waits for what it gives."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[T] = loop.create_future()
 
@@ -69,7 +73,7 @@ class Workers:
                 loop.call_soon_threadsafe(_settle, waiter, result, error)
 
         self._ask(_Job(work, tell))
-        return await waiter
+        return waiter
 
     def do_now(self, work: Callable[[Session], T]) -> T:
         """`do`, where no event loop is running."""

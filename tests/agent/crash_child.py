@@ -33,7 +33,7 @@ from importlib import import_module
 
 from langchain_core.messages import HumanMessage
 
-from gemmagraph import Agent, Approve, Gemma, Limits, Reject, tool
+from gemmagraph import Agent, Approve, Gemma, Limits, Reject, Result, tool
 from gemmagraph.backends.scripted import ScriptedBackend, Step
 from gemmagraph.errors import AgentError
 from gemmagraph.store.store import Store
@@ -222,7 +222,12 @@ async def _run(agent: Agent, job: dict):
         return await agent.arun([HumanMessage(said, id=job["id"])], thread=job["thread"])
     what = {"approve": Approve(), "reject": Reject("no")}
     decisions = {identity: what[word] for identity, word in job.get("decisions", {}).items()}
-    return await agent.aresume(job["thread"], decisions)
+    try:
+        return await agent.aresume(job["thread"], decisions)
+    except AgentError as exc:
+        if "There is no thread" not in str(exc):
+            raise
+        return Result("", [])  # nothing was accepted
 
 
 def child(job: dict) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from langchain_core.messages import HumanMessage
 
 from gemmagraph import Agent, Approve, Gemma, Limits, tool
 from gemmagraph.backends.base import Chunk
@@ -90,6 +91,14 @@ def test_runs_beyond_the_allowance_are_refused_before_anything_happens(store) ->
     assert asyncio.run(store.inputs.unfinished()) == []
     store.time += 12.5
     assert agent.run("go", user="ann", thread="t").text == "Again."
+
+
+def test_a_message_that_is_said_again_counts_as_a_run_unless_a_thread_has_its_answer(store) -> None:
+    said = [HumanMessage("go", id="evt1")]
+    agent = counted(store, "One.", "Two.", "Three.", runs="3/min")
+    assert [agent.run(said, user="ann", thread="t").text for _ in range(3)] == ["One."] * 3
+    assert [agent.run(said, user="ann").text for _ in range(3)] == ["Two.", "Three.", ""]
+    assert agent.run(said, user="ann").reason.startswith("ann has used up 3 runs per minute")
 
 
 def test_whoever_watches_is_told(store) -> None:

@@ -200,7 +200,7 @@ def test_the_file_says_all_that_an_agent_is_made_of(complete: Path) -> None:
     assert [entry.name for entry in assistant.entries] == [
         *("convert_currency", "create_issue", "pod_logs", "find_orders", "uptime")
     ]
-    assert assistant.waiting == ["bots"]
+    assert assistant.bots == ["slack", "terminal"]
     assert assistant.store() == complete.parent / "agent.db"
     assert assistant.limits.rates == {"runs": Rate(30, 60), "tokens": Rate(200_000, 86_400)}
     limits = assistant.limits

@@ -93,13 +93,12 @@ def test_the_file_in_the_folder_is_used_and_what_is_missing_is_a_line_each(play:
     lines = done.stderr.splitlines()
     assert lines[0] == "loading"
     assert lines[1].endswith(" · assistant.yaml")
-    assert lines[2:5] == [
+    assert lines[2:4] == [
         "  Left out: gone: There is no file './nowhere.py'.",
         "  Left out: missing: the program no-such-program-anywhere is not on the PATH",
-        "  Checked, but not in force yet: bots.",
     ]
-    assert lines[5] == "looking"
-    assert lines[6].startswith('  look(at="home")  ')
+    assert lines[4] == "looking"
+    assert lines[5].startswith('  look(at="home")  ')
 
 
 def test_a_conversation_uses_it_too(play: Callable[..., Result]) -> None:

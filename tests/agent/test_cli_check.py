@@ -3,11 +3,13 @@
 import json
 import os
 from pathlib import Path
+from pkgutil import resolve_name
 from pwd import getpwuid
 
 import pytest
 from click.testing import CliRunner, Result
 
+from gemmagraph.bots.declared import ADAPTERS, PLATFORMS
 from gemmagraph.cli import main
 
 FILE = """\
@@ -117,3 +119,144 @@ def test_it_needs_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     done = check("deploy")
     assert done.exit_code == 2
     assert "There is no assistant.yaml here. Name a file with -f, or begin: gemmagraph init" in done.stderr
+
+
+BOTS = """\
+secrets:
+  slack: {env: A_TOKEN_THAT_IS_NOT_THERE}
+tools:
+  - {name: deploy, description: Deploys., shell: ["true"]}
+  - {name: look, description: Looks., shell: ["true"], annotations: {readOnlyHint: true}}
+groups:
+  ops: ["slack:T1/U1"]
+  boss: ["slack:T1/U2", "matrix:@ann:example.org"]
+toolsets:
+  see: {tools: [look]}
+  act: {extends: see, tools: [deploy]}
+policy:
+  - {tool: deploy, channels: ["slack:T1/C2"], then: deny}
+bots:
+  slack:
+    token: "{{ secrets.slack }}"
+    app_token: "{{ secrets.slack }}"
+    channels:
+      C1: act
+      C2: {toolset: act, users: ["group:ops", "slack:T1/U9"], listen: mentions}
+      C3: see
+      direct:
+  matrix:
+    homeserver: https://matrix.example.org
+    token: t
+    users: ["group:boss"]
+    channels: {"*": act}
+  irc: {server: irc.example.org, nick: gemma, channels: {"#Ops": see}}
+  terminal: {}
+"""
+
+
+@pytest.fixture
+def bots(tmp_path: Path) -> None:
+    (tmp_path / "assistant.yaml").write_text(BOTS)
+
+
+@pytest.mark.usefixtures("bots")
+def test_without_a_tool_it_tells_what_bots_do_in_their_channels() -> None:
+    done = check()
+    assert done.exit_code == 0, done.output
+    assert (
+        done.stdout
+        == """\
+slack: cannot be started here: The secret 'slack' has no value: the variable A_TOKEN_THAT_IS_NOT_THERE is not set.
+  CHANNEL  TOOLS  ANSWERS                 HEARS
+  C1       act    everybody               mentions, and its threads
+  C2       act    group:ops, slack:T1/U9  mentions
+  C3       see    everybody               mentions, and its threads
+  direct   all    group:ops, group:boss   everything
+  In all other channels it is silent.
+matrix
+  CHANNEL  TOOLS  ANSWERS     HEARS
+  *        act    group:boss  mentions, and its threads
+  direct   act    group:boss  everything
+irc
+  CHANNEL  TOOLS  ANSWERS    HEARS
+  #ops     see    everybody  mentions, and its threads
+  In all other channels it is silent.
+terminal
+  CHANNEL  TOOLS  ANSWERS                HEARS
+  *        all    everybody              mentions, and its threads
+  direct   all    group:ops, group:boss  everything
+"""
+    )
+
+
+@pytest.mark.usefixtures("bots")
+def test_programs_are_told_the_same() -> None:
+    slack, matrix, _, terminal = json.loads(check("--json").stdout)
+    assert (slack["name"], slack["channels"][1]["answers"]) == ("slack", "group:ops, slack:T1/U9")
+    assert "A_TOKEN_THAT_IS_NOT_THERE" in slack["lacks"]
+    assert (matrix["lacks"], matrix["channels"][0]["toolset"]) == ("", "act")
+    assert [(row["channel"], row["toolset"]) for row in terminal["channels"]] == [("*", None), ("direct", None)]
+
+
+@pytest.mark.usefixtures("bots")
+@pytest.mark.parametrize(
+    ("tool", "user", "channel", "code", "says"),
+    [
+        ("deploy", "slack:T1/U5", "slack:T1/C1", 3, "it answers with the toolset act, and hears mentions, and"),
+        ("deploy", "slack:T1/U1", "slack:T1/C2", 4, "it answers with the toolset act, and hears mentions"),
+        ("look", "slack:T1/U1", "slack:T1/C2", 0, "it answers with the toolset act, and hears mentions"),
+        ("look", "slack:T1/U5", "slack:T1/C2", 4, "it does not answer slack:T1/U5: “you are not among those I"),
+        ("look", "", "slack:T1/C2", 4, "it does not answer them: “I do not know for certain who you are”"),
+        ("look", "", "slack:T1/C3", 0, "it answers with the toolset see"),
+        ("deploy", "slack:T1/U1", "slack:T1/C3", 4, "it has the toolset see there, and deploy is not among them"),
+        ("look", "slack:T1/U1", "slack:T1/C9", 4, "the channel is not among its channels, so it is silent there"),
+        ("look", "slack:T1/U1", "slack:direct", 0, "it answers with all tools, and hears everything"),
+        ("look", "slack:T1/U9", "slack:direct", 4, "it does not answer slack:T1/U9"),
+        ("look", "local:ann", "slack:T1/C1", 4, "local:ann is nobody there: people there are slack:…"),
+        ("look", "irc:ann", "irc:#OPS", 0, "it answers with the toolset see"),
+        ("look", "local:ann", "local:#ops", 0, "it answers with all tools"),
+        ("look", "slack:T1/U9", "local:direct", 4, "it does not answer slack:T1/U9"),
+        ("look", "matrix:@ann:example.org", "matrix:!a/b:example.org", 0, "it answers with the toolset act"),
+    ],
+)
+def test_in_a_channel_of_a_bot_it_tells_what_the_bot_does_there(
+    tool: str, user: str, channel: str, code: int, says: str
+) -> None:
+    done = check(tool, "--as", user, "--in", channel)
+    assert done.exit_code == code, done.output
+    said = done.stdout.splitlines()[2]
+    told = json.loads(check(tool, "--as", user, "--in", channel, "--json").stdout)
+    assert said.startswith(f"the bot {told['bot']['name']}: {says}")
+    assert said.endswith(told["bot"]["why"])
+    alone = check("--as", user, "--in", channel)
+    assert (alone.exit_code == 4) == (told["bot"]["does"] in ("silent", "refuses"))
+
+
+@pytest.mark.usefixtures("bots")
+def test_channels_of_no_bot_are_left_to_the_policy() -> None:
+    done = check("look", "--as", "web:ann", "--in", "web:lobby", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["bot"]) == (0, None)
+    alone = check("--in", "web:lobby")
+    assert alone.exit_code == 1
+    assert "There is no bot for 'web:lobby'. Bots that there are: slack, matrix, irc, terminal." in alone.stderr
+
+
+def test_a_file_without_bots_says_so() -> None:
+    assert check().stdout == "The file has no bots.\n"
+
+
+def test_a_bot_without_channels_is_said_to_be_silent(tmp_path: Path) -> None:
+    (tmp_path / "assistant.yaml").write_text("bots: {telegram: {token: t, channels: {}}}\n")
+    assert check().stdout == "telegram\n  It is silent everywhere.\n"
+
+
+def test_an_adapter_that_is_not_there_is_named_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "assistant.yaml").write_text("bots:\n  chat: {adapter: 'nowhere.chat:Adapter', channels: {}}\n")
+    done = check("--in", "chat:lobby")
+    assert done.exit_code == 1
+    assert "assistant.yaml:2:9: the adapter nowhere.chat:Adapter cannot be loaded: No module named" in done.stderr
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_ids_of_people_begin_as_their_service_says(name: str) -> None:
+    assert resolve_name(ADAPTERS[name]).platform == PLATFORMS.get(name, name)

@@ -34,9 +34,9 @@ NAMED = {
     "while it is accepted": (False, "before commit", 1),
     "when it is accepted": (False, "after commit", 1),
     "before the first checkpoint": (False, "before checkpoint", 1),
-    "after the first checkpoint": (False, "after commit", 2),
+    "after the first checkpoint": (False, "after checkpoint", 1),
     "before the model's writes": (False, "before writes", 2),
-    "after the model's writes": (False, "after commit", 4),
+    "after the model's writes": (False, "after commit", 2),
     "before the intent": (False, "before INSERT calls", 1),
     "after the intent": (False, "after INSERT calls", 1),
     "before the effect": (False, "before effect", 1),
@@ -52,6 +52,7 @@ NAMED = {
     "before the answer is saved": (True, "before writes", 1),
     "between resume and effect": (True, "before effect", 1),
     "in the effect of what was approved": (True, "after effect", 1),
+    "before the last checkpoint": (True, "before checkpoint", 3),
     "before it is settled": (True, "before UPDATE inputs", 1),
 }
 
@@ -116,7 +117,8 @@ class Reaper:
             if self._killed(does, self._seconds[deciding]):
                 break
         for _ in range(2):  # those that go on have no longer a life
-            if self._chance.random() < 0.3 and not self._killed(conversation.runs, self._seconds[deciding]):
+            does = conversation.runs if conversation.accepted else conversation.say
+            if self._chance.random() < 0.3 and not self._killed(does, self._seconds[deciding]):
                 break
         conversation.goes_on()
         return conversation

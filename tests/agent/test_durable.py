@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.messages import HumanMessage
 
 from gemmagraph import Agent, Gemma, Limits, Reject, tool
 from gemmagraph.backends.scripted import ScriptedBackend, Step
 from gemmagraph.errors import NeedsDecision, ServerError
+from gemmagraph.store.address import default_store
 from gemmagraph.store.store import Store
 
 CALL = 'FUNCTION_CALL: restart(name="web")'
@@ -175,8 +178,6 @@ def test_a_second_cancel_does_not_break_into_the_end_of_the_first(tmp_path: Path
 
 
 def test_the_same_message_is_tried_again_after_a_failure(tmp_path: Path) -> None:
-    from langchain_core.messages import HumanMessage
-
     store = Store(tmp_path / "a.db")
     agent = assistant(store, Step(error=ServerError("down")), "Hello.")
     with pytest.raises(ServerError):
@@ -195,3 +196,49 @@ def test_what_is_no_beginning_of_an_id_finds_no_approval(tmp_path: Path, restart
         asyncio.run(store.questions.get(written))
     assert asyncio.run(store.questions.get(waiting.id[:4])).approval.id == waiting.id
     store.close()
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["in memory", "stored"])
+def test_what_somebody_does_to_a_result_leaves_the_conversation_as_it_is(tmp_path: Path, stored: bool) -> None:
+    @tool
+    def add(a: int) -> int:
+        """Adds."""
+        return a + 1
+
+    first = HumanMessage("one", id="h1")
+    steps = ("FUNCTION_CALL: add(a=1)", "Two.", Step("Three.", expect=("one", "a=1", "Two.")))
+    agent = Agent(Gemma(ScriptedBackend(steps)), [add], store=tmp_path / "a.db" if stored else None)
+    with agent:
+        result = agent.run([first], thread="t")
+        for messages in (result.messages, agent.history("t")):
+            messages[0].content = "changed"
+            messages[1].tool_calls[0]["args"]["a"] = 5  # type: ignore[union-attr]
+            messages[-1].content = "changed"
+            messages.clear()
+        assert agent.run("three", thread="t").text == "Three."
+        assert [message.content for message in agent.history("t")] == ["one", "", "2", "Two.", "three", "Three."]
+
+
+def test_the_loop_goes_on_while_an_agent_is_closed(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = Store(tmp_path / "a.db")
+        slow = asyncio.create_task(store.do(lambda session: time.sleep(0.3)))
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(assistant(store).aclose())
+        ticks = 0
+        while not closing.done():
+            await asyncio.sleep(0.01)
+            ticks += 1
+        assert ticks > 5
+        await slow
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_the_users_own_store_may_be_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "50%20 off? #1"
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder))
+    store = Store(default_store())
+    asyncio.run(store.check())
+    store.close()
+    assert (folder / "gemmagraph" / "agent.db").exists()

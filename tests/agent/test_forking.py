@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from gemmagraph import Agent, Approve, Edit, Gemma, Limits, Reject, tool
 from gemmagraph.backends.scripted import ScriptedBackend, Step
-from gemmagraph.errors import AgentError
+from gemmagraph.errors import AgentError, StoreError
 from gemmagraph.ids import new_id, time_of
 from gemmagraph.store.store import Store
 
@@ -138,6 +140,57 @@ def test_a_fork_is_a_thread_of_the_store(tmp_path) -> None:
     }
     with scripted(tmp_path / "a.db", "Two.") as agent:
         assert agent.run("second", thread="u").text == "Two."
+
+
+def test_a_fork_that_breaks_off_anywhere_leaves_no_thread_and_is_made_anew(tmp_path) -> None:
+    with scripted(tmp_path / "a.db", "One.", "Two.") as agent:
+        agent.run("first", thread="t")
+        agent.run("second", thread="t")
+    points = 0
+    while True:
+        store = Breaking(tmp_path / "a.db", points)
+        with scripted(store) as agent:
+            try:
+                agent.fork("t", into="u")
+                break
+            except StoreError:
+                points += 1
+            store.left = None
+            assert [thread.id for thread in asyncio.run(store.threads())] == ["t"]
+            agent.fork("t", 2, into="u")
+            assert contents(agent, "u") == ["first", "One."]
+            asyncio.run(store.delete("u"))
+    assert points >= 2
+
+
+class Breaking(Store):
+    """A store of which so many writes succeed, and then none."""
+
+    def __init__(self, path: Path, left: int) -> None:
+        super().__init__(path)
+        self.left: int | None = left
+        open_session = self._workers._open_session
+
+        def opened() -> Any:
+            session: Any = open_session()
+            changes, saver = session.change, session.saver
+
+            def counted(write: Any) -> Any:
+                def write_if_left(*values: Any) -> Any:
+                    statement = values[0] if write == changes else ""
+                    if self.left is not None and "turns" not in statement.split("WHERE")[0].split("SELECT")[0]:
+                        if self.left == 0:
+                            raise sqlite3.OperationalError("disk I/O error")
+                        self.left -= 1
+                    return write(*values)
+
+                return write_if_left
+
+            session.change = counted(changes)
+            saver.put, saver.put_writes = counted(saver.put), counted(saver.put_writes)
+            return session
+
+        self._workers._open_session = opened
 
 
 def test_a_thread_in_postgresql_is_forked_like_any_other(postgres: Server) -> None:

@@ -101,6 +101,17 @@ def test_without_the_turn_no_call_is_made_again(store, place):
         asyncio.run(run())
 
 
+def test_without_the_turn_no_result_is_written(store, place):
+    async def run():
+        turn, _ = await begin(store)
+        place.rows("DELETE FROM turns RETURNING 1")
+        await store.journal.finish(turn, "c1", CAME)
+
+    with pytest.raises(TurnLost):
+        asyncio.run(run())
+    assert place.rows("SELECT state, outcome FROM calls") == [("started", None)]
+
+
 def test_of_two_that_begin_the_same_call_at_once_one_makes_it(place):
     async def run():
         with closing(Store(place.url)) as one, closing(Store(place.url)) as other:

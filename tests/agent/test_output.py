@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -203,6 +204,14 @@ def test_an_answer_beside_a_call_waits_for_its_result():
     early = 'FUNCTION_CALL: disk(path="/a")\n' + given('path="/a", percent=0')
     result = agent(early, given('path="/a", percent=40'), output=Disk, tools=[disk]).run("?")
     assert result.output == Disk(path="/a", percent=40)
+
+
+def test_an_answer_given_too_early_and_again_is_told_without_a_word_to_the_model():
+    answer = given('path="/a", percent=1')
+    early = f'{answer}\nFUNCTION_CALL: disk(path="/a")'
+    result = agent(early, answer, output=Disk, tools=[disk]).run("?")
+    assert (result.stop, result.output) == ("answered", Disk(path="/a", percent=1))
+    assert json.loads(result.text) == {"path": "/a", "percent": 1}
 
 
 def test_a_model_that_gives_none_fails_the_run_and_keeps_the_conversation():

@@ -1,5 +1,6 @@
 """Decisions that come late, twice, for something else, or for a call that has changed since."""
 
+import asyncio
 from contextlib import closing
 
 import pytest
@@ -21,14 +22,15 @@ class Desk:
         self._url = url
         self.done: list[str] = []
 
-    def run(self, what, *steps, description="Destroys.", **options):
+    def run(self, what, *steps, description="Destroys.", kind=str, **options):
         """What `what` makes of an agent whose model says `steps`."""
 
-        def destroy(n: str) -> str:
+        def destroy(n):
             self.done.append(n)
             return f"did {n}"
 
         destroy.__doc__ = description
+        destroy.__annotations__["n"] = kind
         with closing(Store(self._url)) as store:
             agent = Agent(Gemma(ScriptedBackend(steps)), [tool(destructive=True, **options)(destroy)], store=store)
             return what(agent)
@@ -65,6 +67,52 @@ def test_one_wrong_decision_among_several_writes_none_down(desk):
         desk.run(lambda agent: agent.resume("t", {asked.id: Approve(), "nothing": Approve()}))
     assert desk.run(lambda agent: agent.approvals()) == [asked]
     assert desk.done == []
+
+
+def test_of_several_decisions_all_are_written_or_none(desk, place):
+    def act(agent):
+        first, second = agent.run("go", thread="t").pending
+        store = agent._store
+        asyncio.run(store.questions.decide(second.id, {"type": "reject", "reason": "", "by": None}, None))
+        kept = {asked.id: {"type": "approve", "digest": asked.digest, "by": None} for asked in (first, second)}
+        late = asyncio.run(store.questions.decide_all(kept, None))
+        return first, second, late, agent.approvals()
+
+    first, second, late, waiting = desk.run(act, f'{CALL}\nFUNCTION_CALL: destroy(n="b")')
+    assert late.approval.id == second.id
+    assert waiting == [first]
+
+
+def test_two_decisions_about_one_call_are_refused(desk):
+    asked = desk.asks()
+    with pytest.raises(AgentError, match="Two decisions"):
+        desk.run(lambda agent: agent.resume("t", {asked.id: Approve(), asked.call: Reject("no")}))
+    assert desk.run(lambda agent: agent.approvals()) == [asked]
+
+
+def test_an_integer_that_cannot_be_kept_is_refused_to_who_decides(desk):
+    asked = desk.asks()
+    with pytest.raises(AgentError, match="beyond 64 bits"):
+        desk.run(lambda agent: agent.resume("t", {asked.id: Edit({"n": 2**70})}), kind=int)
+    assert desk.run(lambda agent: agent.approvals()) == [asked]
+
+
+def test_a_list_of_what_waits_writes_nothing(desk, place):
+    asked = desk.asks()
+    place.rows("UPDATE approvals SET expires = 1 RETURNING 1")
+    assert desk.run(lambda agent: agent.approvals()) == []
+    assert place.rows("SELECT decision FROM approvals") == [(None,)]
+    with pytest.raises(AgentError, match="has expired"):
+        desk.run(lambda agent: agent.resume("t", {asked.id: Approve()}))
+    desk.run(lambda agent: agent.resume("t"), "Well.")
+    assert "nobody decided in time" in place.rows("SELECT decision FROM approvals")[0][0]
+
+
+def test_a_thread_that_is_gone_on_with_was_used(desk, place):
+    asked = desk.asks()
+    place.rows("UPDATE threads SET updated = 1 RETURNING 1")
+    desk.run(lambda agent: agent.resume("t", {asked.id: Reject("no")}), "Well.")
+    assert place.rows("SELECT updated FROM threads")[0][0] > 1
 
 
 def test_a_late_decision_is_refused_and_the_call_was_not_made(desk, place):

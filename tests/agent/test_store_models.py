@@ -17,7 +17,7 @@ from gemmagraph.errors import AgentError, NeedsDecision, TurnLost
 from gemmagraph.prompts.messages import ToolCall
 from gemmagraph.store.spending import Allowance
 from gemmagraph.store.store import Store
-from gemmagraph.store.turns import _leave
+from gemmagraph.store.turns import Turn, _leave
 from gemmagraph.tools import ToolContext
 
 HEALTHY = [HealthCheck.too_slow, HealthCheck.filter_too_much]
@@ -200,7 +200,7 @@ class Queue(OnStore):
 
     @rule(owner=st.sampled_from(OWNERS))
     def look(self, owner):
-        turn = self.do(lambda session: self.one.turns._look(session, "t", owner))
+        seen = self.do(lambda session: self.one.turns._look(session, "t", owner))
         known = {who for who, *_ in self.queue}
         numbers = dict(asyncio.run(self.one._workers.do(lambda s: s.rows("SELECT owner, ticket FROM turns"))))
         if owner not in known:
@@ -213,13 +213,13 @@ class Queue(OnStore):
         ]
         assert numbers == {who: ticket for who, ticket, _ in self.queue}
         if self.queue[0][0] == owner:
-            assert turn is not None
-            assert turn.ticket == self.queue[0][1]
-            self.held[owner] = turn
-            if turn.ticket not in self.given:
-                self.given.append(turn.ticket)
+            assert seen.first
+            assert seen.ticket == self.queue[0][1]
+            self.held[owner] = Turn("t", seen.ticket)
+            if seen.ticket not in self.given:
+                self.given.append(seen.ticket)
         else:
-            assert turn is None
+            assert not seen.first
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
@@ -238,9 +238,8 @@ class Queue(OnStore):
     def leave(self, owner):
         written = []
         turn = self.held.pop(owner, None)
-        if turn is not None:
-            turn.last[:] = [lambda session: written.append(session)]
-        asyncio.run(self.one._workers.do(lambda session: _leave(session, "t", owner, turn)))
+        last = [] if turn is None else [written.append]
+        asyncio.run(self.one._workers.do(lambda session: _leave(session, "t", owner, last)))
         there = owner in [who for who, *_ in self.queue]
         assert len(written) == int(there and turn is not None)
         self.queue = [entry for entry in self.queue if entry[0] != owner]

@@ -1,6 +1,7 @@
 """Whose turn a thread is, among processes: each `Store` here is one."""
 
 import asyncio
+import time
 from contextlib import closing
 
 import pytest
@@ -21,7 +22,11 @@ def nothing(session):
 
 
 def turn_of(store, stopped, *, before=nothing):
-    return store.turns.turn("t", stopped.append, before=before, begin=nothing)
+    def stop(why):
+        stopped.append(why)
+        return True
+
+    return store.turns.turn("t", stop, before=before, begin=nothing)
 
 
 async def until(condition):
@@ -33,6 +38,7 @@ async def until(condition):
 @pytest.fixture
 def stores(place):
     with closing(Store(place.url, lease=0.6)) as one, closing(Store(place.url, lease=0.6)) as other:
+        asyncio.run(one.check())
         yield one, other
 
 
@@ -134,7 +140,61 @@ def test_what_was_left_to_write_is_written_with_the_end_of_the_turn_or_never(sto
             if lost:
                 place.rows("DELETE FROM turns RETURNING 1")
 
-    asyncio.run(run(lost=True))
+    with pytest.raises(TurnLost):
+        asyncio.run(run(lost=True))
     assert place.rows("SELECT 1 FROM threads") == []
     asyncio.run(run(lost=False))
     assert place.rows("SELECT 1 FROM threads") == [(1,)]
+
+
+def test_a_wish_to_cancel_that_finds_nothing_to_stop_is_told_again(stores):
+    heard = []
+
+    def stop(why):
+        heard.append(why)
+        return len(heard) > 1
+
+    async def run():
+        async with stores[0].turns.turn("t", stop, before=nothing, begin=nothing):
+            assert await stores[1].turns.cancel("t")
+            await until(lambda: len(heard) > 1)
+
+    asyncio.run(run())
+    assert heard == [None, None]
+
+
+def test_a_cancel_is_never_swallowed(stores):
+    async def turn():
+        async with turn_of(stores[0], []):
+            pass
+        await asyncio.sleep(PATIENCE)
+
+    async def run(moment):
+        task = asyncio.create_task(turn())
+        for _ in range(moment):
+            await asyncio.sleep(0.0001)
+        task.cancel()
+        await asyncio.wait({task}, timeout=PATIENCE / 2)
+        return task.cancelled()
+
+    assert all(asyncio.run(run(moment)) for moment in range(50))
+
+
+def test_a_ticket_of_the_future_is_valid_only_as_long_as_its_holder_is_alive(stores, place):
+    """The clock was set back; or the holder has a far longer lease."""
+    place.rows("INSERT INTO turns (thread, owner, until) VALUES ('t', 'dead', ?) RETURNING 1", time.time() + 3_600)
+    with closing(Store(place.url, lease=100)) as patient:
+
+        async def run():
+            async with turn_of(stores[0], []):
+                pass
+            stopped = []
+            async with turn_of(patient, stopped):
+                waiting = asyncio.create_task(turn_of(stores[1], []).__aenter__())
+                await asyncio.wait({waiting}, timeout=3)
+                assert not waiting.done()
+                waiting.cancel()
+                await asyncio.wait({waiting}, timeout=PATIENCE)
+            assert stopped == []
+
+        asyncio.run(asyncio.wait_for(run(), PATIENCE))

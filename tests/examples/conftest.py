@@ -46,22 +46,32 @@ Toolsets = Callable[..., Toolset]
 
 
 @pytest.fixture
-def toolsets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Toolsets]:
-    """`toolsets("files", FILES_ROOT="...")`: its tools, from a copy that no other test has."""
-    for name in SETTINGS:
-        monkeypatch.delenv(name, raising=False)
-    folder = copied(tmp_path / "examples")
+def loaded() -> Iterator[Callable[[Path], Toolset]]:
+    """`loaded(file)`: the tools of a file."""
     opened: list[Assistant] = []
 
-    def load(name: str, **settings: object) -> Toolset:
-        for variable, value in settings.items():
-            monkeypatch.setenv(variable, str(value))
-        opened.append(load_assistant(folder / f"{name}.yaml"))
+    def load(file: Path) -> Toolset:
+        opened.append(load_assistant(file))
         return Toolset({tool.name: tool for tool in run_sync(opened[-1].open())})
 
     yield load
     for assistant in opened:
         run_sync(assistant.close())
+
+
+@pytest.fixture
+def toolsets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: Callable[[Path], Toolset]) -> Toolsets:
+    """`toolsets("files", FILES_ROOT="...")`: its tools, from a copy that no other test has."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    folder = copied(tmp_path / "examples")
+
+    def load(name: str, **settings: object) -> Toolset:
+        for variable, value in settings.items():
+            monkeypatch.setenv(variable, str(value))
+        return loaded(folder / f"{name}.yaml")
+
+    return load
 
 
 def copied(folder: Path) -> Path:

@@ -267,12 +267,43 @@ class Maker:
                 "groups": {"g": ["slack:T1/U1"]},
                 "toolsets": toolsets,
                 "policy": [{**rule, "then": "allow"}, {**rule, "then": "ask", **self.asking()}],
-                "bots": {
-                    "slack": {"channels": {"C1": "base", "*": "more"}, "token": "{{ secrets.s }}"},
-                    "terminal": {},
-                },
+                "bots": self.bots(),
             }
         )
+
+    def bots(self) -> dict[str, Any]:
+        secret, address = "{{ secrets.s }}", "http://127.0.0.1:8065"
+        room = self.some(
+            toolset=lambda: "base",
+            users=lambda: ["group:g", "irc:ann"],
+            listen=lambda: self.one("threads", "mentions"),
+        )
+        common = {"channels": {"C1": "base", "direct": None, "*": room}} | self.some(
+            users=lambda: ["group:g"], links=lambda: ["wiki.example.org", "*.example.com"]
+        )
+        elsewhere = self.some(base_url=lambda: address)
+        matrix = self.one({"token": secret}, {"user": "@bot:example.org", "password": secret, "device": "d"})
+        account = self.one({}, {"password": secret}, {"account": "gemma", "password": secret})
+        services: dict[str, dict[str, Any]] = {
+            "slack": {"token": secret, "app_token": secret, **elsewhere},
+            "matrix": {
+                "homeserver": address,
+                **matrix,
+                **self.some(invites=lambda: ["@ann:example.org", "*:example.org"], keys_folder=lambda: "./keys"),
+            },
+            "discord": {"token": secret, **self.some(guild=lambda: self.one("184405311681986560", 5)), **elsewhere},
+            "telegram": {"token": secret, **elsewhere},
+            "irc": {
+                "server": "irc.example.org",
+                "nick": "gemma",
+                **account,
+                **self.some(port=lambda: 6667, tls=self.flag, pace=lambda: self.one(0, 0.5)),
+            },
+            "mattermost": {"url": address, "token": secret},
+            "company": {"adapter": "company.chat:Adapter", "of_its_own": [1, {"a": None}]},
+        }
+        terminal = self.one({}, common)
+        return {name: {**keys, **common} for name, keys in services.items()} | {"terminal": terminal}
 
 
 def valid_files(count: int, seed: int) -> Iterator[tuple[Any, str]]:

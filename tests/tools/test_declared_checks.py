@@ -74,7 +74,11 @@ FAULTS: dict[str, tuple[str, str]] = {
         "parameters.properties.a.maxLenght: no word of JSON Schema; did you mean 'maxLength'?",
     ),
     "placeholder": ("store: «'{{ args.x }}'", "store: {{ args.x }} names 'args'. What can be named here: secrets."),
-    "placeholder that is open": ("bots: {slack: {token: «'{{ secrets.x'}}", "is not closed"),
+    "placeholder that is open": ("bots: {telegram: {token: «'{{ secrets.x', channels: {}}}", "is not closed"),
+    "secret of a bot": (
+        "bots: {telegram: {token: «'{{ secrets.x }}', channels: {}}}",
+        "bots.telegram.token: there is no secret 'x'. The file has no secrets.",
+    ),
     "placeholder in bind": (
         "tools: [{name: a, python: 'm:a', bind: {who: «'{{ args.x }}'}}]",
         "What can be named here: context.",
@@ -130,8 +134,20 @@ FAULTS: dict[str, tuple[str, str]] = {
         "toolsets.more.extends: there is no toolset 'bass'; did you mean 'base'?",
     ),
     "toolset of a bot": (
-        "toolsets: {base: {instructions: x}}\nbots: {slack: {channels: {C1: «other}}}",
-        "bots.slack.channels.C1: there is no toolset 'other'. There are: base.",
+        "toolsets: {base: {instructions: x}}\nbots: {telegram: {token: t, channels: {C1: «other}}}",
+        "bots.telegram.channels.C1: there is no toolset 'other'. There are: base.",
+    ),
+    "toolset of a bot's room": (
+        "toolsets: {base: {instructions: x}}\nbots: {terminal: {channels: {'#a': {toolset: «bas}}}}",
+        "bots.terminal.channels.#a.toolset: there is no toolset 'bas'; did you mean 'base'?",
+    ),
+    "group of a bot": (
+        "groups: {oncall: [local:ann]}\nbots: {terminal: {users: [local:bob, «group:oncal]}}",
+        "bots.terminal.users[1]: there is no group 'oncal'; did you mean 'oncall'?",
+    ),
+    "group of a bot's room": (
+        "bots: {company: {adapter: 'c:Chat', channels: {direct: {users: [«group:oncall]}}}}",
+        "bots.company.channels.direct.users[0]: there is no group 'oncall'. The file has no groups.",
     ),
     "toolset-circle": ("toolsets: {a: {extends: b}, b: {extends: «a}}", "a circle: a → b → a"),
     "toolset of itself": ("toolsets: {a: {extends: «a}}", "a circle: a → a"),
@@ -196,7 +212,12 @@ tools:
 groups: {g: ["slack:T/U"]}
 toolsets: {x: {tools: [a, "[bc]", "*"]}, y: {extends: x, instructions: i}, z: {extends: y, tools: [e]}}
 policy: [{tool: "?", users: ["group:g"], then: ask, four_eyes: true}]
-bots: {slack: {channels: {"*": z}, token: "{{ secrets.key }}"}}
+bots:
+  slack:
+    token: "{{ secrets.key }}"
+    app_token: "{{ secrets.key }}"
+    users: ["group:g", "slack:T/V"]
+    channels: {"*": z, C1: null, direct: {toolset: x, users: ["group:g"], listen: mentions}}
 """
 
 

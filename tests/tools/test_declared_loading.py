@@ -158,6 +158,30 @@ MISTAKES: dict[str, tuple[str, str]] = {
     "upper case": ("tools: [{name: a, description: a, http: {url: 'http://x', method: get}}]", "did you mean 'GET'?"),
     "a version of later": ("version: 2", "version: must be 1, the version that is read here, not 2"),
     "a failure of no kind": ("tools: [{name: a, python: 'm:a', errors: {42x: a}}]", "'42x' must be a status (422, "),
+    "a misspelt key of a bot": (
+        "bots: {telegram: {token: t, chanels: {}}}",
+        "assistant.yaml:1:29: bots.telegram.chanels: unknown key; did you mean 'channels'?",
+    ),
+    "a misspelt service": (
+        "bots: {slak: {token: t, channels: {}}}",
+        "assistant.yaml:1:8: bots.slak: unknown key; did you mean 'slack'?",
+    ),
+    "a service that is not known": (
+        "bots: {whatsapp: {token: t, channels: {}}}",
+        "bots.whatsapp: 'adapter' is missing. The class of your adapter. Those that need none: slack, matrix,",
+    ),
+    "a room with a misspelt key": (
+        "bots: {terminal: {channels: {C1: {listens: threads}}}}",
+        "bots.terminal.channels.C1.listens: unknown key; did you mean 'listen'?",
+    ),
+    "a bot that says no channels": (
+        "bots: {telegram: {token: t}}",
+        "bots.telegram: 'channels' is missing. The toolset of each channel",
+    ),
+    "a number as text": (
+        "bots: {irc: {server: s, nick: n, port: '6697', channels: {}}}",
+        "bots.irc.port: must be a whole number from 1 to 65535, not the text '6697'. Leave out the quotes.",
+    ),
     "an import as a tool": ("tools: [{name: a, mcp: {command: x}}]", "unknown key. It belongs under the imports"),
     "a group in a group": ("groups: {a: ['group:b']}", "must be a user: slack:T1/U024"),
     "a name for a person": ("policy: [{tool: '*', users: [Ann], then: deny}]", "a group (group:oncall), not 'Ann'"),

@@ -43,6 +43,10 @@ def group(document: Document) -> Iterator[Finding]:
     lists: list[tuple[KeyPath, Any]] = []
     for path, rule in items(document, "policy"):
         lists += [((*path, key), rule.get(key)) for key in ("users", "approvers")]
+    for path, bot in _bots(document):
+        lists.append(((*path, "users"), bot.get("users")))
+        for channel, room in mapping(bot.get("channels")).items():
+            lists.append(((*path, "channels", channel, "users"), mapping(room).get("users")))
     if document.kind == "assistant":  # a tools file's groups are those of the file that includes it
         for path, tool in tools_and_overrides(document):
             lists.append(((*path, "approval", "approvers"), mapping(tool.get("approval")).get("approvers")))
@@ -59,12 +63,18 @@ def toolset(document: Document) -> Iterator[Finding]:
     said: list[tuple[KeyPath, Any]] = [
         (("toolsets", name, "extends"), mapping(one).get("extends")) for name, one in known.items()
     ]
-    for bot, keys in table(document, "bots").items():
-        channels = mapping(mapping(keys).get("channels"))
-        said += [(("bots", bot, "channels", channel), chosen) for channel, chosen in channels.items()]
+    for bot, keys in _bots(document):
+        for channel, room in mapping(keys.get("channels")).items():
+            place = (*bot, "channels", channel)
+            said += [(place, room), ((*place, "toolset"), mapping(room).get("toolset"))]
     for path, name in said if document.lists("toolsets") else ():
         if isinstance(name, str) and name not in known and document.fits(path):
             yield unknown("toolset", name, known, path)
+
+
+def _bots(document: Document) -> Iterator[tuple[KeyPath, Any]]:
+    for name, keys in table(document, "bots").items():
+        yield ("bots", name), mapping(keys)
 
 
 def toolset_circle(document: Document) -> Iterator[Finding]:

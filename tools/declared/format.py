@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gemmagraph.prompts.messages import JSON
+from gemmagraph.tools.declared.bots import BOTS
 from gemmagraph.tools.declared.connections import CONNECTIONS, SECRETS, SETTINGS
 from gemmagraph.tools.declared.forms import SIZE, Boolean, Number, whole
 from gemmagraph.tools.declared.imports import IMPORT
-from gemmagraph.tools.declared.people import BOTS, GROUPS, LIMITS, RULE, TOOLSETS
+from gemmagraph.tools.declared.people import GROUPS, LIMITS, RULE, TOOLSETS
 from gemmagraph.tools.declared.structures import Either, Key, Keys, Listing, Short
 from gemmagraph.tools.declared.tools import DEFAULTS, TOOL
 from gemmagraph.tools.declared.vocabulary import SECRET, SOME_TEXT, TEMPLATE, URL

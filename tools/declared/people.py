@@ -1,10 +1,10 @@
-"""Who may do what, how much of it, and where: groups, toolsets, policy, limits, bots."""
+"""Who may do what, and how much of it: groups, toolsets, policy, limits."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from gemmagraph.tools.declared.forms import DURATION, RATE, SIZE, Anything, whole
+from gemmagraph.tools.declared.forms import DURATION, RATE, SIZE, whole
 from gemmagraph.tools.declared.structures import Key, Keys, Listing, MapOf
 from gemmagraph.tools.declared.tools import ASKING
 from gemmagraph.tools.declared.vocabulary import CHANNEL, NAME, NAMED, NAMES, PEOPLE, SOME_TEXT, USER, VALUE, VERDICT
@@ -71,19 +71,4 @@ LIMITS: Final = Keys(
         ),
     },
     says="How much one run, and one user, may use.",
-)
-
-BOTS: Final = MapOf(
-    Keys(
-        "bot",
-        {
-            "channels": Key(
-                MapOf(NAME), "The toolset of each channel; `*` for all others, those not named are silent."
-            ),
-        },
-        says="A chat service; its other keys are its own.",
-        rest=Anything(),
-    ),
-    names=r"^[a-z][a-z0-9_-]*$",
-    named="the name of a chat service: slack, matrix, terminal",
 )

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from gemmagraph.tools.declared import units
 from gemmagraph.tools.declared.bodies import PYTHON
+from gemmagraph.tools.declared.bots import ADAPTER, HOST, INVITER
 from gemmagraph.tools.declared.checks import CHECKS, MADE
 from gemmagraph.tools.declared.format import assistant_schema
 from gemmagraph.tools.declared.forms import DURATION, RATE, SIZE, Form
@@ -68,6 +69,9 @@ DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
     "rule": {"approvers": "the tool's own", "four_eyes": "the tool's own", "expires": "the tool's own"},
     "limits": {"steps": "12", "calls": "40", "wall_time": "10m", "tools": "32", "parallel": "16"},
     "same_call": {"warn_at": "2", "stop_at": "4"},
+    "room": {"toolset": "all tools", "listen": "threads"},
+    "bot_matrix": {"device": "gemmagraph", "invites": "[]"},
+    "bot_irc": {"port": "6697", "tls": "true", "pace": "1"},
 }
 """What holds where a key is left out. Others have no default: then nothing is said."""
 
@@ -84,6 +88,9 @@ _KINDS: Final[Mapping[str, tuple[Form, str]]] = {
     "function": (PYTHON, PYTHON.right),
     "digest": (PIN, PIN.right),
     "need": (NEED, NEED.right),
+    "host": (HOST, HOST.right.partition(": ")[2]),
+    "adapter": (ADAPTER, ADAPTER.right.partition(": ")[2]),
+    "inviter": (INVITER, INVITER.right.partition(": ")[2]),
     "text or number": (WRITTEN, f"{WRITTEN.right}, taken as it is written"),
     "values": (VALUES, "a mapping of names to texts, numbers, true, false, null, or lists of these"),
 }

@@ -80,7 +80,7 @@ class Keys(Form):
         forms = self._forms
         for key, child in node.entries.items():
             form = forms.get(key, self._rest)
-            if form is None:
+            if form is None or (key not in forms and self._meant(key, child)):
                 flaws.append(self._unknown(node, key))
             else:
                 read[key] = form.read(child, flaws)
@@ -116,6 +116,13 @@ class Keys(Form):
         hint = self._why.get(key, f"Known here: {', '.join(known)}." if len(known) <= _MOST_NAMED else "")
         near = () if key in self._why else known
         return Flaw(node, "unknown key", hint, key=key, near=near, word=key)
+
+    def _meant(self, key: str, child: Node) -> bool:
+        """Whether a key that `rest` takes is likely to mean a known one: what stands there is nothing for `rest`."""
+        if not isinstance(self._rest, Keys) or not isinstance(child, Mapping):
+            return False
+        lacking = any(needed not in child.entries for needed in self._rest._required)
+        return lacking and nearest(key, self._forms) is not None
 
     def _relate(self, node: Mapping, flaws: Flaws) -> None:
         """What must be there, and what keys say about each other."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from langgraph.graph import START, StateGraph
 
 from gemmagraph.journal import Entry
-from gemmagraph.state import StoredState
+from gemmagraph.state import STEPS, StoredState
 from gemmagraph.store.questions import Question
+from gemmagraph.store.saver import config_of
 from gemmagraph.store.store import Store, Thread
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
-    """All that is kept of a thread."""
+class StoredThread:
+    """All that is kept of one."""
 
     thread: Thread
     messages: list[AnyMessage]
@@ -30,7 +31,7 @@ class Conversation:
     """About calls that a person was asked for, decided or not."""
 
 
-async def conversation(store: Store, thread: str) -> Conversation:
+async def stored_thread(store: Store, thread: str) -> StoredThread:
     """What is kept of a thread. Nothing is written.
 
     Raises:
@@ -42,7 +43,7 @@ async def conversation(store: Store, thread: str) -> Conversation:
     messages = await _messages(store, thread)
     known = {message.id for message in messages}
     waiting = [message for said in await store.inputs.open(thread) for message in said.messages]
-    return Conversation(
+    return StoredThread(
         about,
         messages,
         [message for message in waiting if message.id not in known],
@@ -54,10 +55,10 @@ async def conversation(store: Store, thread: str) -> Conversation:
 async def _messages(store: Store, thread: str) -> list[AnyMessage]:
     """A graph puts them together from what its steps wrote: it must have these steps, whatever they do."""
     graph: StateGraph[StoredState, None, StoredState, StoredState] = StateGraph(StoredState)
-    for step in ("model", "approval", "tools"):
+    for step in STEPS:
         graph.add_node(step, _nothing)
-    graph.add_edge(START, "model")
-    state = await graph.compile(store.saver).aget_state({"configurable": {"thread_id": thread, "checkpoint_ns": ""}})
+    graph.add_edge(START, STEPS[0])
+    state = await graph.compile(store.saver).aget_state(config_of(thread))
     return list(state.values.get("messages") or [])
 
 

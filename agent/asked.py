@@ -28,11 +28,21 @@ def settled(question: Question, where: str = "") -> str:
 
 def whose(approval: Approval) -> str:
     """Who decides."""
+    but = f", not {approval.user}," if approval.four_eyes and approval.user else ""
+    return f"{_deciders(approval)}{but}"
+
+
+def who_decides(approval: Approval) -> str:
+    """The same as a sentence."""
+    verb = "decide" if len(approval.approvers or ()) > 1 else "decides"
+    but = f", but not {approval.user}" if approval.four_eyes and approval.user else ""
+    return f"{_deciders(approval)} {verb}{but}"
+
+
+def _deciders(approval: Approval) -> str:
     if approval.approvers is not None:
-        who = ", ".join(approval.approvers) or "nobody"
-    else:
-        who = "somebody" if approval.four_eyes or approval.user is None else approval.user
-    return f"{who}, not {approval.user or 'who asked'}," if approval.four_eyes and approval.user else who
+        return ", ".join(approval.approvers) or "nobody"
+    return "somebody" if approval.four_eyes or approval.user is None else approval.user
 
 
 def ago(at: float) -> str:

@@ -1,0 +1,82 @@
+"""Who did what, row by row; each row holds the digest of the one before, so that none can be changed unseen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gemmagraph.prompts.messages import JSON
+from gemmagraph.store.rows import read, written
+from gemmagraph.store.session import Session
+from gemmagraph.store.store import Store
+from gemmagraph.tools.secrets import mask_all
+
+log: Final = logging.getLogger("gemmagraph.bots")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something that somebody did."""
+
+    number: int
+    bot: str
+    at: float
+    """Seconds since 1970."""
+    what: str
+    """`message`, `refused`, `command`, `call`, `asked`, `decision`, `answer`, `failed`."""
+    person: str
+    conversation: str
+    details: Mapping[str, JSON]
+    """Without secrets, and without what was said."""
+    digest: str
+
+
+class Audit:
+    """Of one bot in a store."""
+
+    def __init__(self, store: Store, bot: str) -> None:
+        self._store = store
+        self._bot = bot
+
+    async def note(self, what: str, person: str, conversation: str, **details: JSON) -> None:
+        """Writes a row, and a line of the log."""
+        details = mask_all(details)
+        log.info(what, extra={"bot": self._bot, "person": person, "conversation": conversation, "details": details})
+
+        def work(session: Session) -> None:
+            with session.writing():
+                session.alone("audit")
+                last = session.rows("SELECT digest FROM bot_audit ORDER BY number DESC LIMIT 1")
+                row = (self._bot, session.now(), what, person, conversation, written(details))
+                session.change(
+                    "INSERT INTO bot_audit (bot, at, what, person, conversation, details, digest)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    *(*row, _digest(last[0][0] if last else "", row)),
+                )
+
+        await self._store.do(work)
+
+
+async def audit_of(store: Store) -> tuple[list[Entry], int | None]:
+    """All rows, and the number of the first that does not fit to the one before it, if one was changed."""
+    rows = await store.do(
+        lambda session: session.rows(
+            "SELECT number, bot, at, what, person, conversation, details, digest FROM bot_audit ORDER BY number"
+        )
+    )
+    entries, wrong, before = [], None, ""
+    for number, *row, digest in rows:
+        if digest != _digest(before, tuple(row)) and wrong is None:
+            wrong = number
+        before = digest
+        bot, at, what, person, conversation, details = row
+        entries.append(Entry(number, bot, at, what, person, conversation, read(details), digest))
+    return entries, wrong
+
+
+def _digest(before: str, row: tuple[object, ...]) -> str:
+    return hashlib.sha256(f"{before}\n{json.dumps(row)}".encode()).hexdigest()

@@ -1,0 +1,154 @@
+"""What the bots of a file do in a channel, told without starting one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeAlias
+
+from gemmagraph.assistant import Assistant
+from gemmagraph.bots.base import Message, Place
+from gemmagraph.bots.declared import keys_of, platform_of, rooms_of
+from gemmagraph.bots.rooms import DIRECT, OTHERS, Room
+from gemmagraph.errors import GemmagraphError
+from gemmagraph.prompts.messages import JSON
+
+Doing: TypeAlias = Literal["answers", "silent", "refuses", "no tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """What a bot does in one place."""
+
+    bot: str
+    doing: Doing
+    why: str
+    """For people: what it answers with, or why nothing comes of it."""
+    toolset: str | None = None
+
+    def as_json(self) -> dict[str, JSON]:
+        return {"name": self.bot, "does": self.doing, "why": self.why, "toolset": self.toolset}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What holds in one channel, in words."""
+
+    channel: str
+    toolset: str | None
+    """None: all tools."""
+    answers: str
+    hears: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One bot of a file."""
+
+    name: str
+    rows: tuple[Row, ...]
+    lacks: str
+    """Why it cannot be started here, or empty."""
+
+    def lines(self) -> Iterator[str]:
+        """For people: a table."""
+        yield f"{self.name}: cannot be started here: {self.lacks}" if self.lacks else self.name
+        if not self.rows:
+            yield "  It is silent everywhere."
+            return
+        table = [_HEADINGS, *((row.channel, row.toolset or "all", row.answers, row.hears) for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        for line in table:
+            yield f"  {'  '.join(map(str.ljust, line, widths))}".rstrip()
+        if not any(row.channel == OTHERS for row in self.rows):
+            yield "  In all other channels it is silent."
+
+    def as_json(self) -> dict[str, JSON]:
+        rows: list[JSON] = [{key: getattr(row, key) for key in Row.__slots__} for row in self.rows]
+        return {"name": self.name, "lacks": self.lacks, "channels": rows}
+
+
+_HEADINGS: Final = ("CHANNEL", "TOOLS", "ANSWERS", "HEARS")
+
+
+def bots_of(assistant: Assistant) -> list[Told]:
+    """Each bot of the file, channel by channel."""
+    told = []
+    for name in assistant.bots:
+        rooms = rooms_of(assistant, name)
+        channels = dict.fromkeys([*keys_of(assistant, name)["channels"], DIRECT])
+        found = ((channel, rooms.of(_place(channel, channels))) for channel in channels)
+        rows = tuple(_row(assistant, channel, room) for channel, room in found if room is not None)
+        told.append(Told(name, rows, _lacks(assistant, name)))
+    return told
+
+
+def there(assistant: Assistant, person: str | None, channel: str, tool: str | None = None) -> There | None:
+    """What the bot of a channel does with what somebody says there; None if the file has no bot for that service.
+
+    Args:
+        person: as policies know people: `slack:T1/U024`; None: somebody who is not known for certain.
+        channel: as policies know channels: `slack:T1/C0123`, or `slack:direct` for direct messages.
+        tool: the one that the answer needs.
+
+    Raises:
+        AgentError: an adapter of the file cannot be loaded.
+    """
+    platform, _, inside = channel.partition(":")
+    for name in assistant.bots:
+        if platform_of(assistant, name) == platform:
+            inside = inside.lower() if name == "irc" else inside
+            place = _place(inside, keys_of(assistant, name)["channels"])
+            return _there(assistant, name, place, person, tool)
+    return None
+
+
+def _there(assistant: Assistant, name: str, place: Place, person: str | None, tool: str | None) -> There:
+    rooms = rooms_of(assistant, name)
+    room = rooms.of(place)
+    if room is None:
+        return There(name, "silent", "the channel is not among its channels, so it is silent there")
+    user = (person or "").removeprefix(f"{platform_of(assistant, name)}:")
+    if person is not None and rooms.person(user) != person:
+        return There(name, "refuses", f"{person} is nobody there: people there are {rooms.person('…')}", room.toolset)
+    if why := rooms.refuses(Message("", place, user, "", "", ""), room):
+        return There(name, "refuses", f"it does not answer {person or 'them'}: “{why}”", room.toolset)
+    if tool is not None and not replace(assistant, toolset=room.toolset).includes(tool):
+        return There(name, "no tool", f"it has {_tools(room)} there, and {tool} is not among them", room.toolset)
+    return There(
+        name, "answers", f"it answers with {_tools(room)}, and hears {_hears(place.direct, room)}", room.toolset
+    )
+
+
+def _lacks(assistant: Assistant, name: str) -> str:
+    try:
+        assistant.bot(name)
+    except GemmagraphError as exc:
+        return exc.message
+    return ""
+
+
+def _row(assistant: Assistant, channel: str, room: Room) -> Row:
+    direct = channel == DIRECT
+    groups = [f"group:{name}" for name in assistant.policy.groups]
+    users = groups if room.users is None and direct else room.users
+    answers = "everybody" if users is None else ", ".join(users) or "nobody: the file has no groups"
+    return Row(channel, room.toolset, answers, _hears(direct, room))
+
+
+def _tools(room: Room) -> str:
+    return "all tools" if room.toolset is None else f"the toolset {room.toolset}"
+
+
+def _hears(direct: bool, room: Room) -> str:
+    if direct:
+        return "everything"
+    return "mentions" if room.listen == "mentions" else "mentions, and its threads"
+
+
+def _place(inside: str, channels: Mapping[str, Any]) -> Place:
+    """A channel as it stands in the file or, with its workspace, in policies."""
+    workspace, slash, channel = inside.partition("/")
+    if not slash or inside in channels:
+        workspace, channel = "", inside
+    return Place(workspace, channel, direct=channel == DIRECT)

@@ -1,0 +1,1 @@
+"""IRC as a chat service of bots."""

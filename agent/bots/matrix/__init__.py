@@ -1,0 +1,1 @@
+"""Matrix as a chat service of bots."""

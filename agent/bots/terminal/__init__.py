@@ -1,0 +1,1 @@
+"""Your own terminal as a chat service."""

@@ -1,0 +1,60 @@
+"""What a run has used, done and said by now, from what is written of it: all that a process leaves that died."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
+
+from gemmagraph.calls import conclude, counted, without_notes
+from gemmagraph.convert import tokens_of
+from gemmagraph.errors import InvalidArguments
+from gemmagraph.journal import Entry, Written
+from gemmagraph.output import ANSWER
+from gemmagraph.prompts.messages import Usage
+from gemmagraph.run import CallRecord, Run
+
+
+def recount(run: Run, messages: Sequence[AnyMessage], journal: Mapping[str, Entry]) -> None:
+    """Takes it in, in the place of what the run has counted itself.
+
+    Args:
+        messages: what came after its input.
+        journal: of its calls, those that may have changed something.
+    """
+    run.steps, run.calls, run.usage = 0, 0, Usage()
+    run.records.clear()
+    run.seen.clear()
+    made: dict[str, Any] = {}
+    last: AIMessage | None = None
+    results: list[ToolMessage] = []
+    for message in messages:
+        if isinstance(message, AIMessage):
+            run.steps += 1
+            run.usage += tokens_of(message)
+            run.said = message.text or run.said
+            made.update({call["id"] or "": call for call in message.tool_calls})
+            last, results = message, []
+        elif isinstance(message, ToolMessage) and message.tool_call_id in made:
+            run.calls += 1
+            run.usage += tokens_of(message)
+            _recount_call(run, made[message.tool_call_id], message, journal.get(message.tool_call_id))
+            results.append(message)
+    if last is not None and last.tool_calls and len(results) == len(last.tool_calls):
+        call = last.tool_calls[-1]
+        try:
+            if run.kit.output is not None and call["name"] == ANSWER:
+                run.kit.output.tool.check(call["args"])
+            conclude(run, last, results)
+        except InvalidArguments:  # by now answers have another form
+            run.said = results[-1].text
+
+
+def _recount_call(run: Run, call: Mapping[str, Any], message: ToolMessage, entry: Entry | None) -> None:
+    came = Written(message.text, "ok" if message.status == "success" else "error", 0.0)
+    if entry is not None:
+        came = entry.outcome or Written(message.text, "unknown", 0.0)
+    counted(run, call["name"], entry.arguments if entry else call["args"], without_notes(message.text))
+    record = CallRecord(call["name"], call["args"], message.text, came.status, came.seconds)
+    run.records[message.tool_call_id] = record

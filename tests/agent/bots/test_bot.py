@@ -1,0 +1,215 @@
+"""The core of bots, over a chat service inside the process: what the cases for all services do not show."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from chats.memory import MemoryAdapter, MemoryWorld
+from chats.players import Player
+from chats.team import Team, by_bot, run
+
+from gemmagraph.backends.base import Chunk, Request
+from gemmagraph.bots.audit import audit_of
+from gemmagraph.bots.base import Choice, Deleted, Message, Place, Pressed, Traits
+from gemmagraph.bots.text import Block
+from gemmagraph.errors import BackendUnavailable
+
+FAST = Traits(most=4000, edit_every=0.05, choices="buttons", keyed=True)
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Team:
+    return Team(tmp_path, MemoryWorld(FAST))
+
+
+def test_stop_frees_the_model(team: Team) -> None:
+    team.places = 1
+
+    async def work() -> None:
+        async with team.bot():
+            said = await team.world.say("ann", "slow", to_bot=True)
+            await until_asked(team)
+            await team.world.say("bob", "hello", to_bot=True)
+            await team.world.say("ann", "/stop", thread=said)
+            await team.heard("hello")
+            await team.heard("Stopped.")
+
+    run(work)
+
+
+COMMANDS = {
+    "/help": "/whoami",
+    "!help": "/whoami",
+    "/status": "turns at work",
+    "/tools": "restart",
+    "/approvals": "Nothing waits",
+    "/whoami": "groups: oncall",
+    "/stop": "nothing to stop",
+    "/reset": "begin anew",
+    "approve 123456": "no approval",
+    "/reject": "Which one?",
+    "/edit abcdef {": "Write it so",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_answered_past_the_model(team: Team, command: str) -> None:
+    async def work() -> None:
+        async with team.bot():
+            await team.world.say("ann", command, to_bot=True)
+            await team.world.until(lambda seen: by_bot(seen, COMMANDS[command]))
+            assert team.player.asked == 0
+
+    run(work)
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(
+    "traits",
+    [
+        Traits(most=500, edit_every=0.02, keyed=True),
+        Traits(most=500, edit_every=0.02, findable=True),
+        Traits(most=500, edit_every=0.02),
+        Traits(most=500, edits=False, threads=False, findable=True),
+    ],
+    ids=["keyed", "findable", "neither", "no edits"],
+)
+def test_what_fails_on_the_way_is_said_once(team: Team, traits: Traits, late: bool) -> None:
+    team.world = MemoryWorld(traits)
+
+    async def work() -> None:
+        async with team.bot():
+            team.world.break_down(2, late=late)
+            await team.world.say("ann", "say this once", to_bot=True)
+            seen = await team.world.until(lambda seen: by_bot(seen, "this once"))
+            await team.world.say("ann", "say that", to_bot=True)
+            seen = await team.world.until(lambda seen: by_bot(seen, "that"))
+            assert len(by_bot(seen, "this once")) == 1
+
+    run(work)
+
+
+def test_nothing_is_changed_before_the_service_wants_it(team: Team) -> None:
+    team.player = Player(piece=100, pause=0.02)
+
+    async def work() -> None:
+        async with team.bot():
+            team.world.refuse(0.3, times=3)
+            await team.world.say("ann", "long", to_bot=True)
+            await team.world.until(lambda seen: "Paragraph 39" in "".join(one.text for one in by_bot(seen)))
+            assert team.world.service.early == 0
+
+    run(work)
+
+
+def test_a_decision_counts_that_comes_before_the_question_is_known_to_be_sent(team: Team) -> None:
+    """As where reactions are put below it one by one."""
+    shown = asyncio.Event()
+
+    class Slow(MemoryAdapter):
+        async def send(self, place: Place, blocks: Sequence[Block], key: str, choices: Sequence[Choice] = ()) -> str:
+            sent = await super().send(place, blocks, key, choices)
+            if choices:
+                await shown.wait()
+            return sent
+
+    class World(MemoryWorld):
+        def adapter(self) -> MemoryAdapter:
+            return Slow(self.service, self.traits)
+
+    team.world = World(FAST)
+
+    async def work() -> None:
+        async with team.bot() as bot:
+            await team.ask("ann", "restart web")
+            (asked,) = await team.heard("May this run?")
+            await team.world.press("ann", team.world.channel, asked.id, "approve")
+            await asyncio.sleep(0)
+            await bot.store.do(lambda session: None)  # it has been looked for
+            shown.set()
+            await team.heard("web runs")
+        assert team.done == ["web"]
+
+    run(work)
+
+
+def test_the_audit_tells_who_did_what(team: Team) -> None:
+    async def work() -> None:
+        async with team.bot() as bot:
+            await team.world.say("ann", "restart web", to_bot=True)
+            asked = by_bot(await team.world.until(lambda seen: by_bot(seen, "May this run?")))[-1]
+            await team.world.press("ann", "ops", asked.id, "approve")
+            await team.world.until(lambda seen: by_bot(seen, "web runs"))
+            await team.settled(bot)
+            entries, wrong = await audit_of(bot.store)
+            assert [entry.what for entry in entries] == ["message", "asked", "decision", "call", "answer"]
+            assert wrong is None
+            await bot.store.do(lambda session: session.change("UPDATE bot_audit SET person = 'eve' WHERE number = 3"))
+            assert (await audit_of(bot.store))[1] == 3
+
+    run(work)
+
+
+async def until_asked(team: Team) -> None:
+    async with asyncio.timeout(10):
+        while not team.player.asked:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+
+
+@pytest.mark.parametrize("bad", ["\ud800", "a\0b"], ids=["half a surrogate", "NUL"])
+def test_ids_that_no_database_takes_keep_nobody_else_from_an_answer(team: Team, bad: str) -> None:
+    async def work() -> None:
+        async with team.bot() as bot:
+            good = Message("e1", Place("", "ops"), "u-ann", "Ann", "say this", "m1", addressed=True)
+            worse = [replace(good, event=bad), replace(good, id=bad), replace(good, user=bad)]
+            worse.append(replace(good, place=Place("", "ops", bad)))
+            pressed = Pressed(bad, Place("", "ops"), "u-eve", "Eve", bad, "approve")
+            await bot.accept([*worse, Deleted("e2", Place("", "ops"), bad), pressed, good])
+            await team.heard("this")
+
+    run(work)
+
+
+def test_a_conversation_that_was_quiet_for_long_is_none_any_more(team: Team) -> None:
+    async def work() -> None:
+        async with team.bot() as bot:
+            first, second = await team.ask("ann", "say one"), await team.ask("ann", "say two")
+            await team.heard("one")
+            await team.heard("two")
+            await team.world.say("ann", "!reset", thread=second)
+            await team.heard("begin anew")
+            await team.settled(bot)
+            await bot.store.do(lambda session: session.change("UPDATE bot_talks SET at = at - 91 * 86400"))
+            await bot.inbox.tidy()
+            assert [talk.place.thread for talk in bot.inbox.talks.values()] == [second]
+            await team.world.say("ann", "say nothing", thread=first)
+            await team.world.say("ann", "say three", thread=second)
+            await team.heard("three")
+            assert team.player.asked == 3
+
+    run(work)
+
+
+def test_a_model_that_cannot_be_asked_is_told_of_without_its_address(team: Team) -> None:
+    class Dead(Player):
+        async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+            raise BackendUnavailable("No server at http://10.0.0.7:11434.", hint="Start it with ollama serve.")
+            yield Chunk()
+
+    team.player = Dead()
+
+    async def work() -> None:
+        async with team.bot() as bot:
+            await team.ask("ann", "hello")
+            (told,) = await team.heard("does not answer")
+            assert "10.0.0.7" not in told.text
+            assert "ollama" not in told.text
+            await team.settled(bot)
+            entries, _ = await audit_of(bot.store)
+            assert "10.0.0.7" in str(entries[-1].details)
+
+    run(work)

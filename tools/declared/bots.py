@@ -1,0 +1,149 @@
+"""Chat services: in which channels the assistant answers, whom, and with which tools."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gemmagraph.tools.declared.forms import Anything, Boolean, Choice, Number, Text, whole
+from gemmagraph.tools.declared.structures import Either, Key, Keys, Listing, MapOf, Plain
+from gemmagraph.tools.declared.vocabulary import NAME, PEOPLE, SECRET, SOME_TEXT, URL, WRITTEN
+
+_ROOM: Final = Either(
+    NAME,
+    Plain("null", right="nothing"),
+    Keys(
+        "room",
+        {
+            "toolset": Key(NAME, "The toolset that it has there; unless said, all tools."),
+            "users": Key(PEOPLE, "Whom it answers there."),
+            "listen": Key(
+                Choice("threads", "mentions"),
+                "`threads`: mentions, and all that is said in threads that it answers in; `mentions`: these only.",
+            ),
+        },
+        says="What holds in a channel.",
+    ),
+    right="the name of a toolset, or a mapping with toolset, users, listen",
+)
+
+HOST: Final = Text(pattern=r"^(\*\.)?[A-Za-z0-9.-]+$", right="a host: example.org, or *.example.org for all below it")
+INVITER: Final = Text(
+    pattern=r"^(@[^:\s]+|\*):\S+$", right="a Matrix user: @ann:example.org, or *:example.org for all of a server"
+)
+ADAPTER: Final = Text(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", right="a class: package.module:Class")
+
+_CHANNELS: Final = (
+    "The toolset of each channel, by its id; `direct`: of direct messages, `*`: of all that is not named. Elsewhere"
+    " it is silent."
+)
+_COMMON: Final = {
+    "channels": Key(MapOf(_ROOM), _CHANNELS, required=True),
+    "users": Key(
+        PEOPLE,
+        "Whom it answers. Unless said: everybody in its channels, and in direct messages who is in any of `groups`.",
+    ),
+    "links": Key(
+        Listing(HOST),
+        "Hosts whose links may be live in what it says; others are shown as code, which no service opens.",
+    ),
+}
+_HERE: Final = Key(URL, "Another address of the service: for tests, proxies and servers of one's own.")
+
+
+def _service(name: str, says: str, keys: dict[str, Key], **relations: Any) -> Key:
+    return Key(Keys(f"bot_{name}", {**keys, **_COMMON}, says=says, **relations), says)
+
+
+def _token(says: str, *, required: bool = True) -> Key:
+    return Key(SECRET, says, required=required)
+
+
+_SERVICES: Final = {
+    "slack": _service(
+        "slack",
+        "A Slack app, in Socket Mode.",
+        {
+            "token": _token("The bot's token: `xoxb-…`."),
+            "app_token": _token("The app's token, for Socket Mode: `xapp-…`."),
+            "base_url": _HERE,
+        },
+    ),
+    "matrix": _service(
+        "matrix",
+        "A Matrix user.",
+        {
+            "homeserver": Key(URL, "The address of its homeserver.", required=True),
+            "user": Key(SOME_TEXT, "Its whole id: `@bot:example.org`."),
+            "token": _token("Its access token.", required=False),
+            "password": _token("Its password, where there is no token.", required=False),
+            "device": Key(SOME_TEXT, "The name of its device, which must stay the same."),
+            "invites": Key(Listing(INVITER), "Who may invite it: users, or `*:example.org` for all of a server."),
+            "keys_folder": Key(SOME_TEXT, "A folder for the keys of encrypted rooms; without it, it reads none."),
+        },
+        some_of=("token", "password"),
+        needs={"password": ("user",)},
+    ),
+    "discord": _service(
+        "discord",
+        "A Discord application's bot.",
+        {
+            "token": _token("The bot's token."),
+            "guild": Key(WRITTEN, "The id of the only server that it listens to."),
+            "base_url": _HERE,
+        },
+    ),
+    "telegram": _service(
+        "telegram",
+        "A Telegram bot.",
+        {"token": _token("The bot's token, from @BotFather."), "base_url": _HERE},
+    ),
+    "irc": _service(
+        "irc",
+        "A nick on an IRC network.",
+        {
+            "server": Key(SOME_TEXT, "The host of the server.", required=True),
+            "port": Key(whole(1, 65535), "Its port."),
+            "tls": Key(Boolean(), "Whether the connection is encrypted."),
+            "nick": Key(SOME_TEXT, "What it is called.", required=True),
+            "account": Key(SOME_TEXT, "Its services account (SASL)."),
+            "password": _token("The account's password; without an account, the server's.", required=False),
+            "pace": Key(Number(0, 60), "Seconds for each line that it says, after the first four."),
+        },
+        needs={"account": ("password",)},
+    ),
+    "mattermost": _service(
+        "mattermost",
+        "A Mattermost bot account.",
+        {
+            "url": Key(URL, "The address of the server, as people open it.", required=True),
+            "token": _token("The bot's access token."),
+        },
+    ),
+    "terminal": Key(
+        Keys(
+            "bot_terminal",
+            _COMMON | {"channels": Key(MapOf(_ROOM), f"{_CHANNELS} Unless said, it has all tools everywhere.")},
+            says="Your own terminal, to try it all.",
+        ),
+        "Your own terminal, to try it all.",
+    ),
+}
+
+BOTS: Final = Keys(
+    "bots",
+    _SERVICES,
+    says="Chat services in which it answers.",
+    rest=Keys(
+        "bot_other",
+        {
+            "adapter": Key(
+                ADAPTER,
+                f"The class of your adapter. Those that need none: {', '.join(_SERVICES)}.",
+                required=True,
+            ),
+            **_COMMON,
+        },
+        says="A chat service that you have written an adapter for; its other keys are its own.",
+        rest=Anything(),
+    ),
+)
