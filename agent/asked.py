@@ -8,20 +8,21 @@ from typing import Final
 
 from gemmagraph.approvals import Approval
 from gemmagraph.prompts.messages import JSON
-from gemmagraph.store.questions import TOO_LATE, Question
+from gemmagraph.store.questions import CANCELLED, TOO_LATE, Question
 
 _SETTLED: Final = {"approve": "approved", "edit": "changed and approved", "reject": "rejected", "respond": "answered"}
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
+_END: Final = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
 
 
 def settled(question: Question, where: str = "") -> str:
     """What was decided, and by whom, as a sentence."""
     decision = question.decision or {}
     reason = str(decision.get("reason") or "")
-    if reason == TOO_LATE:
-        return "Nobody decided in time."
+    if question.decider is None and reason in (TOO_LATE, CANCELLED):
+        return f"{reason[0].upper()}{reason[1:]}."
     said = f"{_SETTLED[str(decision['type'])]} by {question.decider or 'nobody in particular'}{where}"
     return f"{said[0].upper()}{said[1:]}{f': {reason}' if reason else ''}."
 
@@ -71,12 +72,19 @@ def left(until: float) -> str:
 
 def clock(at: float) -> str:
     """A point in time as this machine's clock shows it."""
-    return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(_told(at)).strftime("%Y-%m-%d %H:%M")
 
 
 def utc(at: float | None) -> str | None:
     """A point in time for programs."""
-    return None if not at else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    if not at:
+        return None
+    return datetime.fromtimestamp(_told(at), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _told(at: float) -> float:
+    """A point in time, or the nearest that a calendar has."""
+    return min(max(at, 0.0), _END)
 
 
 def approval_as_json(approval: Approval) -> dict[str, JSON]:

@@ -232,20 +232,20 @@ def close_open_calls(run: Run, messages: Sequence[Any]) -> list[ToolMessage]:
     last = messages[-1] if messages else None
     if not isinstance(last, AIMessage) or not last.tool_calls:
         return []
-    closed = []
-    for call in last.tool_calls:
-        identity = call["id"] or ""
-        known = run.results.get(identity)
-        if known is None:
-            begun = identity in run.started
-            why = (
-                "Stopped before it finished; whether it took effect is unknown."
-                if begun
-                else "Stopped before it ran."
-            )
-            known = tool_message(identity, call["name"], why, is_error=True)
-        closed.append(known)
+    closed = [run.results.get(call["id"] or "") or _stopped(run, call) for call in last.tool_calls]
     return closed + [_complaint(bad) for bad in last.invalid_tool_calls]
+
+
+def _stopped(run: Run, call: WrittenCall) -> ToolMessage:
+    """What a call came to that was stopped."""
+    identity, name = call["id"] or "", call["name"]
+    tool = run.kit.tools.get(name)
+    why, status = "Stopped before it ran.", "refused"
+    if identity in run.started:
+        why = "Stopped before it finished; whether it took effect is unknown."
+        status = "error" if tool and tool.reads else "unknown"
+    run.records[identity] = CallRecord(name, call["args"], why, status, 0.0)
+    return tool_message(identity, name, why, is_error=True)
 
 
 def _complaint(bad: InvalidToolCall) -> ToolMessage:

@@ -47,9 +47,9 @@ _SECRET: Final = token_bytes(16)
 """Makes seals that nobody outside of this process can make."""
 
 
-def ai_message(reply: Reply, writer: PromptWriter) -> AIMessage:
+def ai_message(reply: Reply, writer: PromptWriter, identity: str = "") -> AIMessage:
     """A reply as a message. Call ids are its id and their place in it."""
-    identity = new_id()
+    identity = identity or new_id()
     calls = [
         {"name": call.name, "args": dict(call.arguments), "id": f"{identity}-{index}", "type": "tool_call"}
         for index, call in enumerate(reply.calls)

@@ -9,7 +9,7 @@ from gemmagraph.approvals import Approval, Approve, Decision, Edit, checked, dec
 from gemmagraph.errors import AgentError, InvalidArguments
 from gemmagraph.limits import storable
 from gemmagraph.prompts.messages import JSON
-from gemmagraph.store.questions import TOO_LATE, Question, Questions
+from gemmagraph.store.questions import CANCELLED, TOO_LATE, Question, Questions
 from gemmagraph.tools import Tool
 from gemmagraph.tools.secrets import mask_all
 
@@ -70,7 +70,7 @@ def _paired(
             )
         if len(decisions) != len(waiting):
             raise AgentError(
-                f"{len(decisions)} decisions were given for {len(waiting)} calls that wait.",
+                f"The number of decisions ({len(decisions)}) is not that of the calls that wait ({len(waiting)}).",
                 hint="Give one for each in their order, or a mapping with the ids of those that you decide.",
             )
         return [*zip(waiting, decisions, strict=True)]
@@ -107,4 +107,6 @@ def _late(question: Question) -> str:
     said = (question.decision or {}).get("type")
     if (question.decision or {}).get("reason") == TOO_LATE:
         return f"The approval {question.approval.id} has expired: {TOO_LATE}."
+    if question.decider is None and (question.decision or {}).get("reason") == CANCELLED:
+        return f"The approval {question.approval.id} is closed: {CANCELLED}."
     return f"The approval {question.approval.id} was decided before: {said}, by {question.decider or 'nobody'}."

@@ -32,8 +32,8 @@ from gemmagraph.run import Run
 from gemmagraph.state import holds
 from gemmagraph.stepping import Graph, Running, steps
 from gemmagraph.store.inputs import Input
-from gemmagraph.store.rows import reading
-from gemmagraph.store.saver import config_of
+from gemmagraph.store.questions import CANCELLED
+from gemmagraph.store.saver import config_of, reading_state
 from gemmagraph.store.session import Session
 from gemmagraph.store.store import Store
 from gemmagraph.store.turns import Turn
@@ -107,7 +107,7 @@ class Durable:
                 turn.last.append(give_up)
                 raise
         messages = await self.messages(thread)  # another process has answered it
-        await self._recount(run, messages, said.id)
+        await self._retell(run, messages, said.id)
         return messages
 
     async def resume(self, run: Run, new_run: Callable[[Input], Run]) -> tuple[Run, list[AnyMessage]]:
@@ -132,7 +132,7 @@ class Durable:
             if not (messages := await self.messages(thread)):
                 await self._store.thread(thread)
             said = [message.id or "" for message in messages if isinstance(message, HumanMessage)]
-            await self._recount(run, messages, said[-1] if said else "")
+            await self._retell(run, messages, said[-1] if said else "")
         return run, messages
 
     async def end(self, run: Run, new_run: Callable[[Input], Run]) -> bool:
@@ -180,8 +180,9 @@ class Durable:
         return list((await self._state(thread)).values.get("messages") or [])
 
     async def _state(self, thread: str) -> StateSnapshot:
-        with reading(f"The thread {thread!r}"):
-            return await self._graph.aget_state(config_of(thread))
+        config = config_of(thread)
+        with reading_state(config):
+            return await self._graph.aget_state(config)
 
     @asynccontextmanager
     async def _turn(
@@ -253,6 +254,10 @@ class Durable:
             else:
                 messages = known_to_rest
             known = holds(messages, said.id)
+            if turn.cancelled and (tasks or not known):
+                await self._close(turn, run, said, config)
+                await self._recount(run, run.messages, said.id)
+                return run.messages
             command: Any = None
             if not known and any(task.name != "__start__" for task in tasks):
                 # Of a turn that failed: whoever asked was told. The same model is not asked once more for nothing.
@@ -260,6 +265,7 @@ class Durable:
                     command = {"messages": said.messages}
                 else:
                     await self._end_tasks(turn, run, config)
+                    run.records.clear()  # they are not of this run
                     continue
             elif any(task.interrupts for task in tasks):
                 answers = await self._answers(turn, run, tasks)
@@ -315,21 +321,20 @@ class Durable:
         if run.lost is not None:
             raise run.lost
         if task.cancelled() and run.cancelled:
-            run.stop = "cancelled"
             await until_done(self._close(turn, run, said, config))
             return
         try:
             task.result()
         except StoreError:
             raise
-        except (ContextOverflow, BadRequest):
+        except (ContextOverflow, BadRequest) as exc:
             if run.steps == 1:  # in the conversation, it would be refused with each question to come
                 removed = [RemoveMessage(id=message.id or "") for message in said.messages]
                 await self._graph.aupdate_state(config, {"messages": removed}, as_node="model")
-            turn.last.append(self._store.inputs.settling(turn.thread, said.id, "failed"))
+            turn.last.append(self._store.inputs.settling(turn.thread, said.id, "failed", exc))
             raise
-        except Exception:
-            turn.last.append(self._store.inputs.settling(turn.thread, said.id, "failed"))
+        except Exception as exc:
+            turn.last.append(self._store.inputs.settling(turn.thread, said.id, "failed", exc))
             raise
         if not run.waiting:
             if any(message.id == said.id for message in reversed(run.messages)):  # it is near the end
@@ -340,13 +345,21 @@ class Durable:
     async def _close(self, turn: Turn, run: Run, said: Input, config: RunnableConfig) -> None:
         """Ends a run that was stopped, and the input with it."""
         await self._end_tasks(turn, run, config)
-        turn.last.append(self._store.inputs.settling(turn.thread, said.id, "cancelled"))
+        run.end("cancelled", CANCELLED)
+        settle = self._store.inputs.settling(turn.thread, said.id, "cancelled")
+
+        def work(session: Session) -> None:
+            with session.writing():
+                turn.heard(session)
+                settle(session)
+
+        await self._store.do(work)
 
     async def _end_tasks(self, turn: Turn, run: Run, config: RunnableConfig) -> None:
         """Leaves nothing to do on a thread: what was done is kept, no call stays without a result, no task without an
         end."""
         await self._remember(run, turn.thread)
-        await self._store.questions.refuse(turn, decision_as_json(Reject("the run was cancelled"), ""))
+        await self._store.questions.refuse(turn, decision_as_json(Reject(CANCELLED), ""))
         state = await self._state(turn.thread)
         messages = list(state.values.get("messages") or [])
         closed = close_open_calls(run, messages)
@@ -368,6 +381,12 @@ class Durable:
                 run.results[entry.call] = result
             else:
                 run.started.add(entry.call)
+
+    async def _retell(self, run: Run, messages: Sequence[AnyMessage], since: str) -> None:
+        """`_recount`, of an input that is settled."""
+        await self._recount(run, messages, since)
+        if await self._store.inputs.state(run.thread or "", since) == "cancelled":
+            run.end("cancelled", CANCELLED)
 
     async def _recount(self, run: Run, messages: Sequence[AnyMessage], since: str) -> None:
         """What a run has come to by now, from what is in the conversation behind its input, and in the journal."""

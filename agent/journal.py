@@ -8,13 +8,14 @@ started, or unknown a process died or ran out of time in the middle: made again 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 from gemmagraph.errors import TurnLost
 from gemmagraph.prompts.messages import JSON, ToolCall
-from gemmagraph.store.rows import read, reading, written
+from gemmagraph.store.rows import read, reading, shaped, written
 from gemmagraph.store.session import Session
 from gemmagraph.store.turns import Turn
 from gemmagraph.store.workers import Workers
@@ -99,8 +100,8 @@ class Journal:
             return None
         _, outcome = found
         if outcome is not None:
-            with reading(f"What the call {call.id} came to"):
-                return Written(**read(outcome))
+            with _reading(turn.thread, call.id):
+                return shaped(Written, **read(outcome))
         return _unknown(call.name)
 
     async def began(self, turn: Turn, call: str) -> tuple[Mapping[str, JSON], Written] | None:
@@ -125,8 +126,9 @@ class Journal:
         if found is None:
             return None
         tool, arguments, outcome = found
-        with reading(f"What the call {call} came to"):
-            return read(arguments), Written(**read(outcome)) if outcome is not None else _unknown(tool)
+        with _reading(turn.thread, call):
+            came = shaped(Written, **read(outcome)) if outcome is not None else _unknown(tool)
+            return dict(read(arguments)), came
 
     async def finish(self, turn: Turn, call: str, outcome: Written, *, known: bool = True) -> None:
         """Writes down what a call came to, for good.
@@ -160,11 +162,19 @@ class Journal:
                 thread,
             )
         )
-        with reading(f"The journal of the thread {thread!r}"):
-            return [
-                Entry(call, tool, read(said), state, Written(**read(came)) if came else None, started, ended)
-                for call, tool, said, state, came, started, ended in found
-            ]
+        return [_entry(thread, row) for row in found]
+
+
+def _entry(thread: str, row: tuple[Any, ...]) -> Entry:
+    call, tool, said, state, came, started, ended = row
+    with _reading(thread, call):
+        outcome = shaped(Written, **read(came)) if came else None
+        facts = {"call": call, "tool": tool, "arguments": read(said), "state": state, "outcome": outcome}
+        return shaped(Entry, **facts, started=started, ended=ended)
+
+
+def _reading(thread: str, call: str) -> AbstractContextManager[None]:
+    return reading(f"The call {call} of the thread {thread!r} (table calls)")
 
 
 def _doubt(session: Session, turn: Turn, call: str) -> None:

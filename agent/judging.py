@@ -15,6 +15,7 @@ from gemmagraph.approvals import Approval, approval_id
 from gemmagraph.prompts.errors import GemmagraphError, InvalidArguments
 from gemmagraph.prompts.messages import JSON, ToolCall
 from gemmagraph.run import Run
+from gemmagraph.store.questions import TOO_LATE
 from gemmagraph.tools import Tool, ToolError
 from gemmagraph.tools.ruling import Ruling
 from gemmagraph.tools.secrets import mask
@@ -114,6 +115,8 @@ def _settled(
             return _edited(run, tool, call, arguments, by)
         case {"type": "respond", "text": text}:
             return Instead(call, text, "ok")
+        case {"type": "reject", "reason": reason} if reason == TOO_LATE:
+            return Instead(call, f"Not run: {TOO_LATE}.")
         case _:
             why = str((decision or {}).get("reason") or "")
             return Instead(call, "Not run: a person refused it" + (f": {why}" if why else "."))

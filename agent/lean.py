@@ -42,7 +42,7 @@ class _Lean(Runnable[Any, Any]):
         self._writers = [_write(writer) for writer in node.flat_writers]
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        if config is None or _listened_to(config.get("callbacks")):
+        if config is None or listened_to(config.get("callbacks")):
             return await self._ordinary.ainvoke(input, config, **kwargs)
         token = var_child_runnable_config.set(config)
         try:
@@ -120,7 +120,8 @@ def lean_config() -> RunnableConfig:
     return {"configurable": {CONFIG_KEY_RUNTIME: _copy(_LeanRuntime, runtime, {}), CONFIG_KEY_DURABILITY: "async"}}
 
 
-def _listened_to(callbacks: object) -> bool:
+def listened_to(callbacks: object) -> bool:
+    """Whether any of a config's callbacks are there to hear of it."""
     if isinstance(callbacks, BaseCallbackManager):
         return bool(callbacks.handlers or callbacks.inheritable_handlers)
     return callbacks is not None

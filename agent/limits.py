@@ -31,7 +31,7 @@ class Limits:
     wall_time: float | None = 600.0
     """Seconds, waiting for a person included."""
     tokens: int | None = None
-    """Tokens read and written, as the server counts them."""
+    """Tokens read and written, as the server counts them; about, where it tells none."""
     same_call_warn: int = 2
     """The model is warned when a call with the same arguments has had the same result this often."""
     same_call_stop: int = 4
@@ -54,6 +54,11 @@ class Limits:
                 continue
             if not isinstance(value, (int, float) if name == "wall_time" else int) or not value > 0:
                 raise AgentError(f"Limits: {name} is {value!r}.", hint="It must be a number above 0.")
+
+    @property
+    def of_tokens(self) -> bool:
+        """Whether any of them is about tokens."""
+        return self.tokens is not None or "tokens" in self.per_user
 
     @property
     def rates(self) -> Mapping[Spent, Rate]:

@@ -5,17 +5,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Final, Literal, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, SystemMessage
+from langgraph._internal._constants import CONFIG_KEY_SCRATCHPAD
 from langgraph.config import get_config
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send, interrupt
 
 from gemmagraph import calls, judging
 from gemmagraph.approvals import Approval, Reject, answer_of, checked, decision_as_json, decision_of
+from gemmagraph.callbacks import heard, listening
 from gemmagraph.convert import ai_message
 from gemmagraph.errors import AgentError, BackendTimeout, ChoiceIgnored
 from gemmagraph.events import (
@@ -24,17 +28,23 @@ from gemmagraph.events import (
     Event,
     Notice,
     Reasked,
+    RunFinished,
     StepStarted,
     TextDelta,
 )
+from gemmagraph.ids import new_id
 from gemmagraph.prompts.messages import Reply, ToolCall
+from gemmagraph.recounting import result_of
 from gemmagraph.run import Kit, Run
 from gemmagraph.state import AskedCall, State, StepName
 from gemmagraph.store.questions import TOO_LATE
 from gemmagraph.tools.ruling import Ruling
 from gemmagraph.tools.secrets import mask, mask_all
+from gemmagraph.uncounted import Uncounted
 
 Next = Command[StepName | Literal["__end__"]]
+
+_log = logging.getLogger("gemmagraph")
 
 _CUT: Final = "the answer was cut at max_tokens"
 
@@ -43,14 +53,20 @@ async def call_model(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     """Asks the model for the next turn, and says where to go on."""
     run = _run_of(kit, state, runtime)
     run.messages = state["messages"]
+    return _ended(run, runtime, await _next_turn(run, state))
+
+
+async def _next_turn(run: Run, state: State) -> Next:
+    kit = run.kit
     over = "" if run.closing else run.limit_reached()
     if over:
         run.end("limit", over)
         return Command(goto="__end__")
     run.steps += 1
     run.emit(StepStarted(run.steps))
+    identity = new_id()
     try:
-        reply = await _ask(run, state)
+        reply = await _ask(run, state, identity)
     except TimeoutError:
         run.end("limit", run.out_of_time())
         return Command(goto="__end__")
@@ -63,7 +79,7 @@ async def call_model(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
         return Command(goto="__end__")
     if reply.usage:
         run.usage += reply.usage
-    message = ai_message(reply, run.transcript.writer)
+    message = ai_message(reply, run.transcript.writer, identity)
     run.messages = [*state["messages"], message]
     update = {"messages": [message]}
     if reply.calls:
@@ -81,8 +97,11 @@ async def call_model(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     return Command(update=update, goto="__end__")
 
 
-async def _ask(run: Run, state: State) -> Reply:
+async def _ask(run: Run, state: State, identity: str) -> Reply:
     """One reply of the model.
+
+    Args:
+        identity: the id that its message will have.
 
     Raises:
         TimeoutError: the run's time is over. What was said until then is kept in the run.
@@ -96,14 +115,15 @@ async def _ask(run: Run, state: State) -> Reply:
     reply: Reply | None = None
     try:
         async with asyncio.timeout(run.seconds_left()) as time_limit:
-            watched = run.watch is not None
-            stream = run.kit.gemma.stream(
-                turns,
-                run.toolset,
-                transcript=run.transcript,
-                watched=watched,
-                tool_choice="none" if run.closing else "required" if run.kit.output else "auto",
-            )
+            choice = "none" if run.closing else "required" if run.kit.output else "auto"
+            listeners = listening()
+            uncounted = Uncounted() if run.counts_tokens else None
+            watched = run.watch is not None or listeners is not None or uncounted is not None
+            gemma, transcript = run.kit.gemma, run.transcript
+            stream = gemma.stream(turns, run.toolset, transcript=transcript, watched=watched, tool_choice=choice)
+            if listeners is not None:
+                held = choice != "auto" or gemma.takes_back
+                stream = heard(listeners, run, messages, stream, identity, held=held)
             async with aclosing(stream) as events:
                 async for event in events:
                     if isinstance(event, Reply):
@@ -114,6 +134,8 @@ async def _ask(run: Run, state: State) -> Reply:
                     elif isinstance(event, TextDelta):
                         said.append(event.text)
                     run.emit(event)
+                    if uncounted is not None:
+                        uncounted.note(event)
     except TimeoutError as exc:
         if time_limit.expired():
             raise
@@ -121,7 +143,7 @@ async def _ask(run: Run, state: State) -> Reply:
     finally:
         run.said = "".join(said) or run.said
     assert reply is not None, "a model's stream ends with its reply"
-    return reply
+    return reply if uncounted is None else replace(reply, usage=uncounted.added_to(reply.usage))
 
 
 async def ask_approval(kit: Kit, state: AskedCall, runtime: Runtime[Run]) -> Next:
@@ -172,10 +194,12 @@ async def _decision(run: Run, approval: Approval, expires: float) -> Mapping[str
 async def _waited_for(run: Run, approval: Approval) -> Mapping[str, Any] | None:
     """Stops the run until it is resumed; then, what was decided. In a store that is written down before the run is
     resumed, and only what is written down counts: an answer that came twice, or for another question, says
-    nothing."""
+    nothing. One without the id of its question is never taken: delivered twice, it would answer the next one."""
     if run.turn and not run.waiting:
         run.emit(ApprovalAsked(approval))
     run.waiting = True
+    if get_config()["configurable"][CONFIG_KEY_SCRATCHPAD].get_null_resume(True) is not None:
+        _log.warning("An answer without the id of its question was not taken: %s waits.", approval.request)
     answer = interrupt(
         {
             "type": "tool_approval",
@@ -207,7 +231,15 @@ async def run_tools(kit: Kit, state: State, runtime: Runtime[Run]) -> Next:
     if decisions:
         update["decisions"] = None  # they have served
     over = calls.conclude(run, message, results) or (run.stop == "limit" and not run.closing)
-    return Command(update=update, goto="__end__" if over else "model")
+    return _ended(run, runtime, Command(update=update, goto="__end__" if over else "model"))
+
+
+def _ended(run: Run, runtime: Runtime[Any], then: Next) -> Next:
+    """Where to go on. If that is nowhere, those who watch a graph that somebody else's code started are told what it
+    came to; those who watch an agent are told by that."""
+    if then.goto == "__end__" and run.watch is not None and run is not runtime.context:
+        run.watch(RunFinished(result_of(run)))
+    return then
 
 
 def _run_of(kit: Kit, state: State | AskedCall, runtime: Runtime[Any]) -> Run:

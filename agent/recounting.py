@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
 from gemmagraph.calls import conclude, counted, without_notes
 from gemmagraph.convert import tokens_of
@@ -13,7 +13,7 @@ from gemmagraph.errors import InvalidArguments
 from gemmagraph.journal import Entry, Written
 from gemmagraph.output import ANSWER
 from gemmagraph.prompts.messages import Usage
-from gemmagraph.run import CallRecord, Run
+from gemmagraph.run import CallRecord, Result, Run
 
 
 def recount(run: Run, messages: Sequence[AnyMessage], journal: Mapping[str, Entry]) -> None:
@@ -49,6 +49,26 @@ def recount(run: Run, messages: Sequence[AnyMessage], journal: Mapping[str, Entr
             conclude(run, last, results)
         except InvalidArguments:  # by now answers have another form
             run.said = results[-1].text
+
+
+def result_of(run: Run) -> Result:
+    """What came of a conversation of which each step has had a run of its own.
+
+    Args:
+        run: that of the last step.
+    """
+    whole = Run(run.kit)
+    said = [number for number, message in enumerate(run.messages) if isinstance(message, HumanMessage)]
+    recount(whole, run.messages[said[-1] + 1 if said else 0 :], {})
+    return Result(
+        text="" if run.stop == "failed" else run.said or whole.said,
+        messages=list(run.messages),
+        calls=tuple(record for record in whole.records.values() if record is not None),
+        stop=run.stop,
+        reason=run.reason,
+        usage=whole.usage,
+        output=whole.output,
+    )
 
 
 def _recount_call(run: Run, call: Mapping[str, Any], message: ToolMessage, entry: Entry | None) -> None:

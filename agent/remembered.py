@@ -12,6 +12,7 @@ from gemmagraph.errors import AgentError, BadRequest, ContextOverflow
 from gemmagraph.run import Run
 from gemmagraph.state import merge
 from gemmagraph.stepping import Graph, Running, steps
+from gemmagraph.store.questions import CANCELLED
 from gemmagraph.threads import Threads, end_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Remembered:
         try:
             await end_of(task)
             if task.cancelled() and run.cancelled:
-                run.stop = "cancelled"
+                run.end("cancelled", CANCELLED)
             else:
                 task.result()
                 run.keep()

@@ -224,6 +224,11 @@ class Run:
         """Where its conversation is kept."""
         return None if self.alone else self.asker.thread
 
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether a limit of this run, or of one around it, needs to know its tokens."""
+        return self.kit.limits.of_tokens or (self.within is not None and self.within.run.counts_tokens)
+
     def seconds_left(self) -> float | None:
         """Of the run's wall time."""
         wall_time = self.kit.limits.wall_time
@@ -246,7 +251,7 @@ class Run:
 
     def end(self, stop: Stop, reason: str = "") -> None:
         """Says how it ends. What is said first counts: calls that run side by side may all reach the limit."""
-        if self.stop == "limit":
+        if self.stop == "limit" and stop != "cancelled":
             return
         self.stop = stop
         self.reason = reason

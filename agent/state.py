@@ -111,9 +111,7 @@ def _merge_by_id(messages: Sequence[AnyMessage], added: Sequence[AnyMessage]) ->
 
 def merge_all(messages: list[AnyMessage], writes: Sequence[Sequence[Any]]) -> list[AnyMessage]:
     """Messages with all that several writes add."""
-    for added in writes:
-        messages = merge(messages, added)
-    return messages
+    return merge(messages, [message for added in writes for message in _messages(added)])
 
 
 def latest(old: dict[str, Any] | None, new: dict[str, Any] | None) -> dict[str, Any]:

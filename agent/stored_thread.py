@@ -10,7 +10,7 @@ from langgraph.graph import START, StateGraph
 from gemmagraph.journal import Entry
 from gemmagraph.state import STEPS, StoredState
 from gemmagraph.store.questions import Question
-from gemmagraph.store.saver import config_of
+from gemmagraph.store.saver import config_of, reading_state
 from gemmagraph.store.store import Store, Thread
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ async def stored_thread(store: Store, thread: str) -> StoredThread:
     questions = await store.questions.of(thread)
     messages = await _messages(store, thread)
     known = {message.id for message in messages}
-    waiting = [message for said in await store.inputs.open(thread) for message in said.messages]
+    waiting = [message for said in await store.inputs.open(thread, failed=True) for message in said.messages]
     return StoredThread(
         about,
         messages,
@@ -58,8 +58,10 @@ async def _messages(store: Store, thread: str) -> list[AnyMessage]:
     for step in STEPS:
         graph.add_node(step, _nothing)
     graph.add_edge(START, STEPS[0])
-    state = await graph.compile(store.saver).aget_state(config_of(thread))
-    return list(state.values.get("messages") or [])
+    config = config_of(thread)
+    with reading_state(config):
+        state = await graph.compile(store.saver).aget_state(config)
+        return list(state.values.get("messages") or [])
 
 
 async def _nothing(state: StoredState) -> dict[str, Any]:

@@ -124,6 +124,6 @@ class Threaded:
         """Ends the run on `thread` cleanly: what was done is kept, and its result says `cancelled`. Returns
         whether one was running; with a store, also in another process, or waiting for a person or for `resume`."""
         named("thread", thread)
-        if self._runs is None:
-            return self._store is not None and run_sync(self._store.turns.cancel(thread))
-        return self._runs.cancel(thread)
+        if self._runs is None and self._store is None:
+            return False
+        return (self._runs or run_sync(self.runs())).cancel(thread)

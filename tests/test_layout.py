@@ -88,15 +88,17 @@ ORDER = """
     agent/backends/matcher/mentions  agent/backends/matcher/params  agent/backends/matcher/naming
     agent/backends/matcher/filling  agent/backends/matcher/matching  agent/backends/builtin  agent/backends/scripted
     agent/server_calls  agent/reading  agent/transports  agent/toolchoice  agent/tokens  agent/ledger  agent/budget
-    agent/masking  agent/model  agent/fallback  agent/policy  agent/pictures  agent/convert  agent/output
-    agent/offering  agent/run  agent/given  agent/enclosing  agent/allowances  agent/forking  agent/choice
-    agent/state  agent/judging  agent/calls  agent/nodes  agent/lean  agent/graph  agent/stepping  agent/recounting
-    agent/remembered  agent/handing  agent/durable  agent/deciding  agent/stored_thread  agent/running  agent/threaded
-    agent/subagents  agent/assistant  agent/agent  agent/patience  agent/openai_forms  agent/chat_forms
-    agent/chat_kept  agent/chat_telling  agent/chat
+    agent/masking  agent/model  agent/chat_telling  agent/fallback  agent/policy  agent/pictures  agent/convert
+    agent/output  agent/offering  agent/run  agent/given  agent/enclosing  agent/allowances  agent/forking
+    agent/choice  agent/state  agent/judging  agent/calls  agent/lean  agent/callbacks  agent/recounting
+    agent/uncounted  agent/nodes
+    agent/graph  agent/stepping  agent/remembered  agent/handing  agent/durable  agent/deciding  agent/stored_thread
+    agent/running  agent/threaded  agent/subagents  agent/assistant  agent/agent  agent/patience  agent/openai_forms
+    agent/chat_forms  agent/chat_kept  agent/chat
 
-    agent/bots/errors  agent/bots/text  agent/bots/base  agent/bots/slack/text  agent/bots/slack/events
-    agent/bots/slack/missed  agent/bots/slack/socket  agent/bots/slack/api  agent/bots/slack/adapter
+    agent/bots/errors  agent/bots/bodies  agent/bots/text  agent/bots/base  agent/bots/keeping
+    agent/bots/slack/text  agent/bots/slack/events  agent/bots/slack/missed  agent/bots/slack/socket
+    agent/bots/slack/api  agent/bots/slack/adapter
     agent/bots/telegram/text  agent/bots/telegram/api  agent/bots/telegram/adapter  agent/bots/discord/text
     agent/bots/discord/cursor  agent/bots/discord/client  agent/bots/discord/events  agent/bots/discord/listening
     agent/bots/discord/adapter  agent/bots/mattermost/text  agent/bots/mattermost/rest  agent/bots/mattermost/posts
@@ -135,7 +137,7 @@ DOORS = {
     "langgraph": "agent/state agent/nodes agent/lean agent/graph agent/stepping agent/durable agent/stored_thread"
     " agent/store/*",
     "langchain_core": "agent/chat agent/chat_forms agent/convert agent/state agent/nodes agent/judging agent/calls"
-    " agent/lean agent/recounting agent/durable agent/store/* tools/langchain",
+    " agent/lean agent/callbacks agent/recounting agent/durable agent/store/* tools/langchain",
     "pydantic": "agent/chat tools/forms tools/hints tools/imports/mcp_session tools/langchain tools/sources",
     "jsonschema": "prompts/*",
     "httpx": "agent/backends/* tools/guards/answers tools/guards/transport tools/bodies/http*"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from gemmagraph.cli.options import DEBUG, agent_options, debug_option, file_option, json_option, known, store_option
+from gemmagraph.cli.options import DEBUG, agent_options, debug_option, file_option, json_option, store_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,7 +20,7 @@ def approvals() -> None:
     """Decide about calls that wait for a person.
 
     They are in the store that --store names, else in that of the assistant's file, else in your own. ID is an
-    approval's id, or the beginning of it.
+    approval's id, or the beginning of it: at least 4 characters.
     """
 
 
@@ -74,7 +74,7 @@ def _deciding(command: F) -> F:
         store_option,
         agent_options,
         click.option("--resume", is_flag=True, help="Go on with the thread right away, as threads resume does."),
-        click.option("--as", "user", callback=known, metavar="USER", help="Who decides; unless said, you."),
+        click.option("--as", "user", metavar="USER", help="Who decides, as local:ann; unless said, you."),
         click.argument("identity", metavar="ID"),
     ):
         command = option(command)

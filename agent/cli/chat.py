@@ -84,6 +84,8 @@ class _Chat:
             self._session.terminal.note(
                 "Another process is at work on it; what you say is answered after that.", "dim"
             )
+        elif there.state == "failed":
+            self._session.terminal.note(f"The last turn failed: {there.failure} /continue tries it again.", "yellow")
         elif there.state != "idle":
             self._go_on()
 

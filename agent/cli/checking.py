@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from typing import Any, Final
 
 import click
@@ -36,7 +34,7 @@ def checked(
         asker: who calls, and where: if that is a channel of a bot of the file, the bot must answer there.
 
     Raises:
-        AgentError: there is no such tool, or the adapter of a bot cannot be loaded.
+        AgentError: there is no such tool, or the bot can be started nowhere.
         InvalidArguments: the arguments do not fit it.
     """
     tool = _tool(assistant, name)
@@ -53,19 +51,21 @@ def checked(
 
 
 def checked_bots(assistant: Assistant, user: str | None, channel: str | None, *, as_json: bool) -> tuple[str, int]:
-    """What the bots of the file do, channel by channel, or in one channel; and the exit code.
+    """What the bots of the file do, channel by channel, or in one channel; and the exit code, 1 if one of them can be
+    started nowhere.
 
     Args:
         user: who says something in `channel`.
 
     Raises:
-        AgentError: there is no bot for the channel, or the adapter of a bot cannot be loaded.
+        AgentError: there is no bot for the channel, or it can be started nowhere.
     """
     if channel is None:
         bots = bots_of(assistant)
+        code = 1 if any(bot.wrong for bot in bots) else 0
         if as_json:
-            return json.dumps([bot.as_json() for bot in bots], ensure_ascii=False, indent=2), 0
-        return plain("\n".join(line for bot in bots for line in bot.lines()) or _NO_BOTS), 0
+            return json.dumps([bot.as_json() for bot in bots], ensure_ascii=False, indent=2), code
+        return plain("\n".join(line for bot in bots for line in bot.lines()) or _NO_BOTS), code
     bot = there(assistant, user, channel)
     if bot is None:
         known = f"Bots that there are: {', '.join(assistant.bots)}." if assistant.bots else _NO_BOTS
@@ -83,20 +83,21 @@ def _said(bot: There) -> str:
 
 def _tool(assistant: Assistant, name: str) -> Tool:
     """The tool of this name; others are left alone, unless it is from an import."""
-    with redirect_stdout(sys.stderr):  # what a file prints while it loads is not our output
-        for entry in assistant.entries:
-            if entry.name == name:
-                try:
-                    return entry.tool or entry.make()
-                except Unavailable as exc:
-                    why = entry.unavailable or str(exc)
-                    raise AgentError(f"{name} is unavailable: {why}") from exc
-        tools = {tool.name: tool for tool in run_sync(assistant.open())} if assistant.imports else {}
+    for entry in assistant.entries:
+        if entry.name == name:
+            try:
+                return entry.tool or entry.make()
+            except Unavailable as exc:
+                why = entry.unavailable or str(exc)
+                raise AgentError(f"{name} is unavailable: {why}") from exc
+    tools = {tool.name: tool for tool in run_sync(assistant.open())} if assistant.imports else {}
     if name in tools:
         return tools[name]
     known = [*(entry.name for entry in assistant.entries), *tools]
     lost = [f"{one.name} cannot be opened" for one in assistant.imports if one.name in assistant.unavailable]
     near = did_you_mean(name, known).replace("did", "Did", 1) or f"There are: {', '.join(known)}."
+    if name.endswith((".yaml", ".yml")):
+        near = f"To check that file: gemmagraph check -f {name}"
     raise AgentError(f"There is no tool {name!r}{''.join(f', and {one}' for one in lost)}.", hint=near)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stdout
 
 import click
 
@@ -73,7 +74,8 @@ def check(
     Without TOOL: in which channels the bots of the file answer, whom, with which tools; with --in, whether one
     answers there.
 
-    Ends with 0 if the call may run, 3 if a person is asked, 4 if it is refused or the bot would not come to it.
+    Ends with 0 if the call may run, 3 if a person is asked, 4 if it is refused or the bot would not come to it; 1 if
+    the file is wrong, or what it says of a bot. What is only missing here, a token or a library, is told.
     """
     from gemmagraph.assistant import load_assistant
     from gemmagraph.cli.assistants import local_user, needed_file
@@ -82,9 +84,10 @@ def check(
 
     assistant = load_assistant(needed_file(file))
     asker = ToolContext(local_user() if user is None else user or None, channel=channel or None)
-    if tool is None:
-        text, code = checked_bots(assistant, asker.user, asker.channel, as_json=as_json)
-    else:
-        text, code = checked(assistant, tool, arguments, asker, as_json=as_json)
+    with redirect_stdout(sys.stderr):  # what a file prints while it loads is not our output
+        if tool is None:
+            text, code = checked_bots(assistant, asker.user, asker.channel, as_json=as_json)
+        else:
+            text, code = checked(assistant, tool, arguments, asker, as_json=as_json)
     sys.stdout.write(f"{text}\n")
     ctx.exit(code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -64,16 +64,25 @@ def thread_of(store: Store, name: str) -> Thread:
 
     Raises:
         AgentError: there is none; near names are told.
+        StoreError: what is kept of it cannot be read.
     """
+    if is_there(store):
+        with suppress(AgentError):
+            return run_sync(store.thread(name))
     found = run_sync(store.threads()) if is_there(store) else []
-    for thread in found:
-        if thread.id == name:
-            return thread
     near = did_you_mean(name, [thread.id for thread in found]).replace("did", "Did", 1)
     raise AgentError(
         f"There is no thread {name!r} in {store.address}.",
         hint=near or "`gemmagraph threads list` shows those that are.",
     )
+
+
+def ended(store: Store, thread: Thread) -> bool:
+    """Ends what waits on a thread; returns whether there was anything. No model is asked."""
+    from gemmagraph.agent import Agent
+    from gemmagraph.model import Gemma
+
+    return Agent(Gemma("builtin"), store=store, name=thread.agent).cancel(thread.id)
 
 
 def question_of(store: Store, identity: str) -> Question:

@@ -29,7 +29,7 @@ def list_(store: str | None, file: str | None, as_json: bool) -> None:
     """List them, the one that was used last first.
 
     One is idle; or running; or waiting for a person; or unfinished: the process that was at work on it is gone, and
-    resume brings it to its end.
+    resume brings it to its end; or failed: its last turn went wrong, and resume tries it again.
     """
     from gemmagraph.cli.keeping import is_there, kept
     from gemmagraph.cli.threadshow import listed, thread_as_json
@@ -89,12 +89,16 @@ def delete(name: str, yes: bool, store: str | None, file: str | None) -> None:
     """Take it away for good, with its calls and approvals."""
     from gemmagraph.cli.keeping import kept, thread_of
     from gemmagraph.cli.terminal import one_line
+    from gemmagraph.errors import StoreError
     from gemmagraph.tools import run_sync
 
     with kept(store, file) as found:
-        thread = thread_of(found, name)
+        try:
+            title = one_line(thread_of(found, name).title)
+        except StoreError as exc:  # it is damaged: that may be why
+            title = str(exc)
         if not yes:
-            click.confirm(f"Delete {thread.id} ({one_line(thread.title)})?", abort=True, err=True)
+            click.confirm(f"Delete {name} ({title})?", abort=True, err=True)
         run_sync(found.delete(name))
     sys.stdout.write(f"Deleted {name}.\n")
 
@@ -105,20 +109,21 @@ def delete(name: str, yes: bool, store: str | None, file: str | None) -> None:
 @file_option
 @debug_option
 def cancel(name: str, store: str | None, file: str | None) -> None:
-    """Ask the process that is at work on it to stop. What was done is kept."""
-    from gemmagraph.cli.keeping import kept, options, thread_of
+    """Ask the process that is at work on it to stop; or, where it waits for a person or its process is gone, end what
+    was begun: nobody is asked any more. What was done is kept."""
+    from gemmagraph.cli.keeping import ended, kept, thread_of
     from gemmagraph.errors import AgentError
     from gemmagraph.tools import run_sync
 
     with kept(store, file) as found:
         thread = thread_of(found, name)
-        if not run_sync(found.turns.cancel(name)):
-            hints = {
-                "waiting": f"It waits for a person: gemmagraph approvals list{options(store, file)}",
-                "unfinished": f"Its process is gone: gemmagraph threads resume {name}{options(store, file)}",
-            }
-            raise AgentError(f"Nothing runs on the thread {name!r}.", hint=hints.get(thread.state, ""))
-    sys.stdout.write(f"{name} is asked to stop.\n")
+        if run_sync(found.turns.cancel(name)):
+            said = "is asked to stop"
+        elif ended(found, thread):
+            said = "is cancelled. What was done is kept"
+        else:
+            raise AgentError(f"Nothing runs on the thread {name!r}.", hint="It waits for nobody either.")
+    sys.stdout.write(f"{name} {said}.\n")
 
 
 @threads.command()

@@ -50,7 +50,7 @@ def listed(threads: Sequence[Thread], columns: int) -> str:
     """A line each."""
     rows = [("thread", "state", "used", "title")]
     rows += [
-        (shortened(one_line(thread.id), _WIDEST), thread.state, ago(thread.updated), one_line(thread.title))
+        (shortened(one_line(thread.id), _WIDEST), thread.state, ago(thread.updated), _title(thread))
         for thread in threads
     ]
     widths = [max(width_of(row[column]) for row in rows) for column in range(3)]
@@ -61,12 +61,17 @@ def listed(threads: Sequence[Thread], columns: int) -> str:
     return "\n".join(lines)
 
 
+def _title(thread: Thread) -> str:
+    return one_line(thread.title if thread.failure is None else f"{thread.title} ({thread.failure})")
+
+
 def thread_as_json(thread: Thread) -> dict[str, JSON]:
     """For programs."""
     return {
         "id": thread.id,
         "title": thread.title,
         "state": thread.state,
+        "failure": thread.failure,
         "agent": thread.agent,
         "created": utc(thread.created),
         "updated": utc(thread.updated),
@@ -88,6 +93,8 @@ def shown(found: StoredThread) -> str:
             lines += [f"  (a call that could not be read: {bad['error']})" for bad in message.invalid_tool_calls]
     for message in found.unanswered:
         lines += ["", *_quoted(message), "  (not answered yet)"]
+    if about.failure is not None:
+        lines += ["", f"  This failed: {one_line(about.failure)}", f"  Try it again: threads resume {about.id}"]
     return plain("\n".join(lines))
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.store.rows import read, reading, written
 from gemmagraph.store.session import Session
 from gemmagraph.store.workers import Workers
 from gemmagraph.tools import ToolContext
-from gemmagraph.tools.secrets import mask_all
+from gemmagraph.tools.secrets import mask, mask_all
 
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage
 
 State: TypeAlias = Literal["accepted", "answered", "failed", "cancelled"]
 
+_INPUTS: Final = "SELECT id, messages, asker, state FROM inputs WHERE thread = ?"
+_LONGEST: Final = 500
+"""Characters of what is kept of a failure."""
 _TITLE: Final = 60
 
 
@@ -55,7 +59,7 @@ class Inputs:
             session.change(
                 "INSERT INTO inputs (thread, id, place, messages, asker, state, at)"
                 " SELECT ?, ?, COALESCE(MAX(place), 0) + 1, ?, ?, 'accepted', ? FROM inputs WHERE thread = ?"
-                " ON CONFLICT (thread, id) DO UPDATE SET state = 'accepted', asker = excluded.asker"
+                " ON CONFLICT (thread, id) DO UPDATE SET state = 'accepted', asker = excluded.asker, failure = NULL"
                 " WHERE inputs.state = 'failed'",
                 *(thread, said.id, messages, asker, now, thread),
             )
@@ -70,25 +74,29 @@ class Inputs:
         """
 
         def work(session: Session) -> list[Input]:
-            found = session.rows(
-                "SELECT id, messages, asker, state FROM inputs WHERE thread = ? AND (state = 'accepted'"
-                " OR (state = ? AND place = (SELECT MAX(place) FROM inputs WHERE thread = ?))) ORDER BY place",
-                *(thread, "failed" if failed else "accepted", thread),
-            )
-            with reading(f"What was said on the thread {thread!r}"):
-                return [
-                    Input(identity, _read(messages), _asker(thread, read(asker)), state)
-                    for identity, messages, asker, state in found
-                ]
+            # Two statements, for each has an index.
+            found = session.rows(f"{_INPUTS} AND state = 'accepted' ORDER BY place", thread)
+            if failed:
+                last = session.rows(f"{_INPUTS} ORDER BY place DESC LIMIT 1", thread)
+                found += [row for row in last if row[3] == "failed"]
+            return [_input(thread, row) for row in found]
 
         return work
 
-    def settling(self, thread: str, identity: str, state: State) -> Callable[[Session], int]:
-        """Writes down what came of it. What nobody will try again loses what the application gave along."""
+    def settling(
+        self, thread: str, identity: str, state: State, why: Exception | None = None
+    ) -> Callable[[Session], int]:
+        """Writes down what came of it. What nobody will try again loses what the application gave along.
+
+        Args:
+            why: what failed.
+        """
+        failure = None if why is None else mask(str(why) or type(why).__name__)[:_LONGEST]
 
         def work(session: Session) -> int:
             settled = session.change(
-                "UPDATE inputs SET state = ? WHERE thread = ? AND id = ?", state, thread, identity
+                "UPDATE inputs SET state = ?, failure = ? WHERE thread = ? AND id = ?",
+                *(state, failure, thread, identity),
             )
             if settled and state in ("answered", "cancelled"):
                 _forget(session, thread, identity)
@@ -115,35 +123,40 @@ class Inputs:
         """`opening`, done by itself."""
         return await self._workers.do(self.opening(thread, failed=failed))
 
+    async def state(self, thread: str, identity: str) -> State | None:
+        """What came of it; None if it was never accepted."""
+        found = await self._workers.do(
+            lambda session: session.rows("SELECT state FROM inputs WHERE thread = ? AND id = ?", thread, identity)
+        )
+        return cast("State", found[0][0]) if found else None
+
     async def settle(self, thread: str, identity: str, state: State) -> None:
         """`settling`, at once."""
         await self._workers.do(self.settling(thread, identity, state))
 
-    async def unfinished(self) -> list[str]:
-        """Threads with something that was accepted, has no answer, and that no process is at work on."""
-        found = await self._workers.do(
-            lambda session: session.rows(
-                "SELECT DISTINCT thread FROM inputs WHERE state = 'accepted' AND NOT EXISTS"
-                " (SELECT 1 FROM turns WHERE turns.thread = inputs.thread AND turns.until >= ?) ORDER BY thread",
-                session.now(),
-            )
-        )
-        return [thread for (thread,) in found]
 
-
-def _read(messages: str) -> list[AnyMessage]:
+def _input(thread: str, row: tuple[Any, ...]) -> Input:
     from langchain_core.messages import messages_from_dict
 
-    return cast("list[AnyMessage]", messages_from_dict(read(messages)))
+    identity, messages, asker, state = row
+    with _reading(thread, identity):
+        said = cast("list[AnyMessage]", messages_from_dict(read(messages)))
+        return Input(identity, said, _asker(thread, read(asker)), state)
+
+
+def _reading(thread: str, identity: str) -> AbstractContextManager[None]:
+    return reading(f"What was said on the thread {thread!r} (table inputs, id {identity})")
 
 
 def _forget(session: Session, thread: str, identity: str) -> None:
     """Takes away the values that came with an input, and with those before it that failed."""
     found = session.rows(
-        "SELECT id, asker FROM inputs WHERE thread = ? AND (id = ? OR state = 'failed')", thread, identity
+        "SELECT id, asker FROM inputs WHERE thread = ? AND id = ?"
+        " UNION SELECT id, asker FROM inputs WHERE thread = ? AND state = 'failed'",
+        *(thread, identity, thread),
     )
     for known, asker in found:
-        with reading(f"What was said on the thread {thread!r}"):
+        with _reading(thread, known):
             said = _asker(thread, read(asker))
         if said.values:
             kept = _written(said.user, said.channel, {})
@@ -154,8 +167,11 @@ def _written(user: str | None, channel: str | None, values: Mapping[str, JSON]) 
     return written({"user": user, "channel": channel, "values": mask_all(dict(values))})
 
 
-def _asker(thread: str, said: dict[str, object]) -> ToolContext:
-    return ToolContext(said["user"], thread, said["channel"], None, said["values"])  # type: ignore[arg-type]
+def _asker(thread: str, said: Any) -> ToolContext:
+    match said:
+        case {"user": str() | None as user, "channel": str() | None as channel, "values": dict(values)}:
+            return ToolContext(user, thread, channel, None, values)
+    raise ValueError(f"{said!r:.40} does not say who asked")
 
 
 def _title(messages: Sequence[AnyMessage]) -> str:

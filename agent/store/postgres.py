@@ -10,7 +10,7 @@ from typing import Any, Final
 from gemmagraph.errors import AgentError, StoreError
 from gemmagraph.store.address import Address
 from gemmagraph.store.serialising import strict
-from gemmagraph.store.tables import prepare
+from gemmagraph.store.tables import claim, prepare
 
 _PAUSE: Final = "15s"
 """Longest pause inside a transaction: a process that was stopped there must not keep the others waiting."""
@@ -70,6 +70,7 @@ class PostgresSession:
             while not self.rows("SELECT pg_try_advisory_lock(?)", _SETUP)[0][0]:
                 time.sleep(_LOOK)
             try:
+                claim(self)
                 self.saver.setup()
                 prepare(self, self._name, "BIGSERIAL PRIMARY KEY")
             finally:

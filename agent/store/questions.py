@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from gemmagraph.approvals import Approval
 from gemmagraph.errors import AgentError
 from gemmagraph.prompts.messages import JSON
-from gemmagraph.store.rows import read, reading, written
+from gemmagraph.store.rows import read, readable, reading, shaped, written
 from gemmagraph.store.session import Session
 from gemmagraph.store.turns import Turn
 from gemmagraph.store.workers import Workers
 
 TOO_LATE: Final = "nobody decided in time"
+CANCELLED: Final = "the run was cancelled"
+"""Reasons of refusals that are nobody's."""
 _LATE: Final[Mapping[str, JSON]] = {"type": "reject", "reason": TOO_LATE, "by": None}
 _NEVER: Final = 1e300
 _SHORTEST: Final = 4
 """Characters of an id that may stand for it."""
-_COLUMNS: Final = "id, asked, created, expires, decision, decider, decided"
+_COLUMNS: Final = "id, thread, asked, created, expires, decision, decider, decided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,13 @@ class Questions:
         return lambda session: [question.approval for question in _open(_found(session, where, thread))]
 
     async def pending(self) -> list[Question]:
-        """All that wait, the first first."""
-        return await self._workers.do(lambda session: _open(_found(session, "decision IS NULL")))
+        """All that wait, the first first. What cannot be read is left out, with a warning; nobody can approve it."""
+
+        def work(session: Session) -> list[Question]:
+            now = session.now()
+            return _open(readable(_rows(session, "decision IS NULL"), lambda row: _question(row, now)))
+
+        return await self._workers.do(work)
 
     async def answers(self, turn: Turn) -> list[Question]:
         """`of`, for the run that goes on with what was decided: what is late by now is refused for good.
@@ -172,8 +179,11 @@ def _decide(session: Session, identity: str, decision: Mapping[str, JSON], by: s
 
 
 def _found(session: Session, where: str, *values: object) -> list[Question]:
-    rows = session.rows(f"SELECT {_COLUMNS} FROM approvals WHERE {where} ORDER BY created, id", *values)
-    return _read(session, rows)
+    return _read(session, _rows(session, where, *values))
+
+
+def _rows(session: Session, where: str, *values: object) -> list[tuple[Any, ...]]:
+    return session.rows(f"SELECT {_COLUMNS} FROM approvals WHERE {where} ORDER BY created, id", *values)
 
 
 def _open(questions: list[Question]) -> list[Question]:
@@ -189,7 +199,8 @@ def _one(session: Session, identity: str) -> Question:
     exact = [row for row in found if row[0] == identity] or found
     if len(exact) != 1:
         what = "Several approvals begin with" if exact else "There is no approval"
-        raise AgentError(f"{what} {identity!r}.", hint="`gemmagraph approvals list` shows those that wait.")
+        short = "" if len(identity) >= _SHORTEST else f"Write at least {_SHORTEST} characters of its id: "
+        raise AgentError(f"{what} {identity!r}.", hint=f"{short}`gemmagraph approvals list` shows those that wait.")
     return _read(session, exact)[0]
 
 
@@ -202,15 +213,20 @@ def _read(session: Session, rows: Sequence[tuple[Any, ...]]) -> list[Question]:
 
 
 def _question(row: tuple[Any, ...], now: float) -> Question:
-    identity, asked, created, expires, decision, decider, decided = row
-    with reading(f"The approval {identity}"):
-        said = read(asked)
-        approval = Approval(**said | {"id": identity, "created": created, "expires": expires})
-        approval = replace(
-            approval,
-            approvers=None if approval.approvers is None else tuple(approval.approvers),
-            deciders=None if approval.deciders is None else tuple(approval.deciders),
-        )
+    identity, thread, asked, created, expires, decision, decider, decided = row
+    with reading(f"The approval {identity} of the thread {thread!r} (table approvals)"):
+        said = {name: tuple(value) if isinstance(value, list) else value for name, value in read(asked).items()}
+        approval = shaped(Approval, **said | {"id": identity, "created": created, "expires": expires})
         if decision is None and expires < now:
             return Question(approval, _LATE, None, expires)
-        return Question(approval, dict(read(decision)) if decision else None, decider, decided)
+        kept = None if decision is None else _decision(read(decision))
+        return shaped(Question, approval=approval, decision=kept, decider=decider, decided=decided)
+
+
+def _decision(kept: Any) -> Mapping[str, JSON]:
+    match kept:
+        case {"type": "approve" | "reject"}:
+            return dict(kept)
+        case {"type": "edit", "arguments": Mapping()} | {"type": "respond", "text": str()}:
+            return dict(kept)
+    raise ValueError(f"{kept!r:.40} is no decision")

@@ -52,6 +52,9 @@ class Saver(BaseCheckpointSaver[str]):
         self._held = Held()
         self._opened: dict[int, CheckpointTuple | None] = {}
         """The last checkpoint of a thread, by the ticket of the turn that has begun and not looked at it yet."""
+        self._walked: dict[int, tuple[tuple[str | None, ...], Mapping[str, DeltaChannelHistory]]] = {}
+        """What was found in the ancestors of a checkpoint, by the ticket of the turn that looked at it: a graph looks
+        there once more before it goes on, and nothing changes there."""
 
     def get_next_version(self, current: str | None, channel: None) -> str:
         # Theirs, of either database, counts in the part in front of the point, and is compared as text. What is
@@ -148,7 +151,16 @@ class Saver(BaseCheckpointSaver[str]):
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         known = self._latest.history(config, channels)
-        return await self._workers.do(_walking(config, channels)) if known is None else known
+        if known is not None:
+            return known
+        ticket = self._ticket(config)
+        place = get_checkpoint_id(config), config["configurable"].get("checkpoint_ns", ""), *channels
+        if ticket in self._walked and self._walked[ticket][0] == place:
+            return self._walked.pop(ticket)[1]
+        found = await self._workers.do(_walking(config, channels))
+        if ticket is not None and self._held.has(ticket):
+            self._walked[ticket] = place, found
+        return found
 
     def opening(self, thread: str) -> Callable[[Session], CheckpointTuple | None]:
         """The last checkpoint of a thread."""
@@ -162,6 +174,7 @@ class Saver(BaseCheckpointSaver[str]):
     def closing(self, thread: str, ticket: int) -> Sequence[Callable[[Session], None]]:
         """What writes, at the end of a turn, what is held back."""
         self._opened.pop(ticket, None)
+        self._walked.pop(ticket, None)
         held = self._held.end(ticket)
 
         def work(session: Session) -> None:
@@ -262,7 +275,7 @@ def config_of(thread: str, *, ticket: int | None = None, checkpoint: str | None 
 
 def _getting(config: RunnableConfig) -> Callable[[Session], CheckpointTuple | None]:
     def work(session: Session) -> CheckpointTuple | None:
-        with _reading(config):
+        with reading_state(config):
             return session.saver.get_tuple(config)
 
     return work
@@ -272,7 +285,7 @@ def _listing(
     config: RunnableConfig | None, filter: dict[str, Any] | None, before: RunnableConfig | None, limit: int | None
 ) -> Callable[[Session], list[CheckpointTuple]]:
     def work(session: Session) -> list[CheckpointTuple]:
-        with _reading(config):
+        with reading_state(config):
             return [*session.saver.list(config, filter=filter, before=before, limit=limit)]
 
     return work
@@ -282,14 +295,19 @@ def _walking(
     config: RunnableConfig, channels: Sequence[str]
 ) -> Callable[[Session], Mapping[str, DeltaChannelHistory]]:
     def work(session: Session) -> Mapping[str, DeltaChannelHistory]:
-        with _reading(config):
+        with reading_state(config):
             return session.saver.get_delta_channel_history(config=config, channels=channels)
 
     return work
 
 
-def _reading(config: RunnableConfig | None) -> AbstractContextManager[None]:
-    return reading("The threads" if config is None else f"The thread {_thread(config)!r}")
+def reading_state(config: RunnableConfig | None) -> AbstractContextManager[None]:
+    """Around all that makes sense of the checkpoints of a thread, or of all.
+
+    Raises:
+        StoreError: it makes none.
+    """
+    return reading(f"The {'threads' if config is None else f'thread {_thread(config)!r}'} (tables of checkpoints)")
 
 
 def _thread(config: RunnableConfig) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,27 +14,33 @@ from typing import Any, Final
 
 from gemmagraph.errors import StoreError
 from gemmagraph.store.serialising import strict
-from gemmagraph.store.tables import prepare
+from gemmagraph.store.tables import VERSION, claim, prepare
 
+_NO_ROOM: Final = "cannot be written: the disk is full, the file may not grow, or the disk failed"
+_ROOM: Final = "Make room, then try again; what was begun can be resumed, and nothing was lost."
 _SAID: Final = {
     "database is locked": ("is locked by another program", "Close what holds it, then try again; nothing was lost."),
     "readonly database": ("is read-only", "Give this user the right to write it and its folder."),
-    "disk is full": ("cannot be written: the disk is full", "Make room, then resume the thread; nothing was lost."),
+    "disk is full": ("cannot be written: the disk is full", _ROOM),
+    "IOERR_SHMSIZE": (_NO_ROOM, _ROOM),
+    "IOERR_WRITE": (_NO_ROOM, _ROOM),
     "disk I/O error": ("cannot be read or written: the disk failed", "Look into the system's log."),
     "unable to open": ("cannot be opened", "Its folder must be there, and this user must be allowed to write it."),
     "file is not a database": ("is no SQLite file", "Name another file."),
     "malformed": ("is damaged", "Restore it, or save what can be read with sqlite3's .recover."),
 }
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class SqliteSession:
-    """A connection. The file is made if it is not there, readable by its owner only.
+    """A connection. The file is made if it is not there, and readable by its owner only from now on.
 
     Args:
         patience: seconds that one statement waits for another process to finish its own.
 
     Raises:
-        StoreError: it cannot be opened, or was written by a newer version.
+        StoreError: it cannot be opened, is another program's, or was written by a newer version.
     """
 
     lock = ""
@@ -50,10 +58,12 @@ class SqliteSession:
         except (sqlite3.Error, OSError) as exc:
             raise self.explain(exc) from exc
         try:
+            self._connection.execute("PRAGMA trusted_schema=OFF")
+            self._own()
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.execute("PRAGMA trusted_schema=OFF")
             self.saver = SqliteSaver(self._connection, serde=strict())
+            claim(self)
             self.saver.setup()
             prepare(self, path, "INTEGER PRIMARY KEY AUTOINCREMENT")
         except sqlite3.Error as exc:
@@ -62,6 +72,19 @@ class SqliteSession:
         except BaseException:
             self.close()
             raise
+
+    def _own(self) -> None:
+        """Makes sure that the file is ours, before anything is written, and only its owner's."""
+        tables = [name for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        if tables and VERSION not in tables:
+            raise StoreError(
+                f"The file {self._path} is the database of another program.",
+                hint="Name another file: a store has one of its own.",
+            )
+        for name in (self._path, f"{self._path}-wal", f"{self._path}-shm"):
+            with suppress(OSError):  # it is not there, or its owner decides
+                if (mode := stat.S_IMODE(os.stat(name).st_mode)) & _OTHERS:
+                    os.chmod(name, mode & ~_OTHERS)
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement, values).fetchall()
@@ -94,13 +117,13 @@ class SqliteSession:
 
     def explain(self, failure: Exception) -> StoreError:
         if isinstance(failure, OSError):
-            what, hint = _SAID["unable to open"]
+            what, hint = _SAID["disk is full" if failure.errno in _FULL else "unable to open"]
             return StoreError(f"The store {self._path} {what}: {failure.strerror}.", hint=hint)
-        said = str(failure)
+        said = f"{failure} {getattr(failure, 'sqlite_errorname', '')}"
         for words, (what, hint) in _SAID.items():
             if words in said:
                 return StoreError(f"The store {self._path} {what}.", hint=hint)
-        return StoreError(f"The store {self._path} failed: {said}.")
+        return StoreError(f"The store {self._path} failed: {failure}.")
 
     def close(self) -> None:
         with suppress(sqlite3.Error):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from gemmagraph.errors import AgentError
 from gemmagraph.journal import Journal
@@ -14,6 +14,7 @@ from gemmagraph.store.address import Address, address_of
 from gemmagraph.store.inputs import Inputs
 from gemmagraph.store.postgres import PostgresSession
 from gemmagraph.store.questions import Questions
+from gemmagraph.store.rows import readable, reading, shaped
 from gemmagraph.store.session import Session
 from gemmagraph.store.spending import Spending
 from gemmagraph.store.sqlite import SqliteSession
@@ -30,6 +31,7 @@ _CONNECTIONS: Final = {"sqlite": 1, "postgresql": 4}
 _PATIENCE: Final = {"sqlite": 10.0, "postgresql": 30.0}
 """Seconds."""
 
+_LAST: Final = "(SELECT {} FROM inputs WHERE inputs.thread = threads.thread ORDER BY place DESC LIMIT 1)"
 _OF_A_THREAD: Final = ("threads", "inputs", "calls", "approvals", "turns")
 
 
@@ -44,7 +46,9 @@ class Thread:
     updated: float
     """Seconds since 1970."""
     state: str
-    """`idle`, `running`, `waiting` (for a person) or `unfinished` (its process is gone)."""
+    """`idle`, `running`, `waiting` (for a person), `unfinished` (its process is gone) or `failed` (the last turn)."""
+    failure: str | None = None
+    """Why it failed."""
 
 
 class Store:
@@ -80,31 +84,35 @@ class Store:
         return Saver(self._workers, self._tickets)
 
     async def threads(self) -> list[Thread]:
-        """All, the one that was used last first."""
-        found = await self._workers.do(
-            lambda session: session.rows(
-                "SELECT thread, agent, title, created, updated, CASE"
-                " WHEN EXISTS (SELECT 1 FROM turns WHERE turns.thread = threads.thread AND until >= ?) THEN 'running'"
-                " WHEN EXISTS (SELECT 1 FROM approvals WHERE approvals.thread = threads.thread"
-                " AND decision IS NULL AND expires >= ?) THEN 'waiting'"
-                " WHEN EXISTS (SELECT 1 FROM inputs WHERE inputs.thread = threads.thread"
-                " AND state = 'accepted') THEN 'unfinished' ELSE 'idle' END"
-                " FROM threads ORDER BY updated DESC, thread",
-                *((now := session.now()), now),
-            )
-        )
-        return [Thread(*row) for row in found]
+        """All, the one that was used last first. What cannot be read is left out, with a warning."""
+        return await self._workers.do(lambda session: readable(self._rows(session), _thread))
 
     async def thread(self, thread: str) -> Thread:
         """One of them.
 
         Raises:
             AgentError: there is no such thread.
+            StoreError: what is kept of it cannot be read.
         """
-        for found in await self.threads():
-            if found.id == thread:
-                return found
+        for row in await self._workers.do(lambda session: self._rows(session, thread)):
+            return _thread(row)
         raise AgentError(f"There is no thread {thread!r}.", hint="`gemmagraph threads list` shows those that are.")
+
+    def _rows(self, session: Session, thread: str | None = None) -> list[tuple[Any, ...]]:
+        """Of one, or of all."""
+        of_one = () if thread is None else (thread,)
+        at_work = self.turns.at_work(session, thread)
+        rows = session.rows(
+            "SELECT thread, agent, title, created, updated, CASE"
+            " WHEN EXISTS (SELECT 1 FROM approvals WHERE approvals.thread = threads.thread"
+            " AND decision IS NULL AND expires >= ?) THEN 'waiting'"
+            " WHEN EXISTS (SELECT 1 FROM inputs WHERE inputs.thread = threads.thread"
+            f" AND state = 'accepted') THEN 'unfinished' WHEN {_LAST.format('state')} = 'failed' THEN 'failed'"
+            f" ELSE 'idle' END, {_LAST.format('failure')} FROM threads"
+            f"{' WHERE thread = ?' if of_one else ''} ORDER BY updated DESC, thread",
+            *(session.now(), *of_one),
+        )
+        return [(*row[:5], "running" if row[0] in at_work else row[5], row[6]) for row in rows]
 
     def has(self, session: Session, thread: str) -> bool:
         """Whether there is such a thread."""
@@ -143,8 +151,7 @@ class Store:
         def work(session: Session) -> None:
             with session.writing():
                 session.alone(f"thread {thread}")
-                busy = session.rows("SELECT 1 FROM turns WHERE thread = ? AND until >= ?", thread, session.now())
-                if busy:
+                if self.turns.at_work(session, thread):
                     raise AgentError(f"A run is at work on the thread {thread!r}.", hint="Wait, or cancel it.")
                 for table in _OF_A_THREAD:
                     session.change(f"DELETE FROM {table} WHERE thread = ?", thread)
@@ -171,6 +178,12 @@ class Store:
     def close(self) -> None:
         """Ends connections; the next use opens it again."""
         self._workers.close()
+
+
+def _thread(row: tuple[Any, ...]) -> Thread:
+    names = ("id", "agent", "title", "created", "updated", "state", "failure")
+    with reading(f"The thread {row[0]!r} (table threads)"):
+        return shaped(Thread, **dict(zip(names, row, strict=True)))
 
 
 def _open(address: Address, patience: float) -> Session:

@@ -8,7 +8,8 @@ from typing import Final
 from gemmagraph.errors import StoreError
 from gemmagraph.store.session import Session
 
-_VERSION: Final = "gemmagraph_version"
+VERSION: Final = "gemmagraph_version"
+"""The table that says which shape the others have: where it is, all of them are ours."""
 
 _MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (
@@ -60,12 +61,23 @@ _MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         " what TEXT NOT NULL, person TEXT NOT NULL, conversation TEXT NOT NULL, details TEXT NOT NULL,"
         " digest TEXT NOT NULL)",
     ),
+    (
+        # Why the last try failed.
+        "ALTER TABLE inputs ADD COLUMN failure TEXT",
+        "CREATE INDEX inputs_of ON inputs (thread, place)",
+        "CREATE INDEX inputs_failed ON inputs (thread) WHERE state = 'failed'",
+    ),
 )
 """What each version of the shape adds to the one before; the first makes it from nothing."""
 
 
+def claim(session: Session) -> None:
+    """Marks a database as ours. It comes first: a process that dies behind it leaves nothing that is nobody's."""
+    session.change(f"CREATE TABLE IF NOT EXISTS {VERSION} (version INTEGER NOT NULL)")
+
+
 def prepare(session: Session, name: str, identity: str) -> None:
-    """Makes the tables, or brings those of an older version up to date.
+    """Makes the tables of a database that was claimed, or brings those of an older version up to date.
 
     Args:
         name: the store, in messages.
@@ -74,7 +86,6 @@ def prepare(session: Session, name: str, identity: str) -> None:
     Raises:
         StoreError: a newer version of gemmagraph wrote it.
     """
-    session.change(f"CREATE TABLE IF NOT EXISTS {_VERSION} (version INTEGER NOT NULL)")
     if _version(session) == len(_MIGRATIONS):
         return
     with session.writing():
@@ -88,10 +99,10 @@ def prepare(session: Session, name: str, identity: str) -> None:
         for step in _MIGRATIONS[found:]:
             for statement in step:
                 session.change(statement.format(identity=identity))
-        session.change(f"DELETE FROM {_VERSION}")
-        session.change(f"INSERT INTO {_VERSION} VALUES (?)", len(_MIGRATIONS))
+        session.change(f"DELETE FROM {VERSION}")
+        session.change(f"INSERT INTO {VERSION} VALUES (?)", len(_MIGRATIONS))
 
 
 def _version(session: Session) -> int:
-    found = session.rows(f"SELECT version FROM {_VERSION}")
+    found = session.rows(f"SELECT version FROM {VERSION}")
     return int(found[0][0]) if found else 0

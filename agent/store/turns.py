@@ -41,6 +41,10 @@ class Turn:
 
     thread: str
     ticket: int
+    cancelled: bool = False
+    """Whether somebody wants the run to end that a process had begun which is gone."""
+    told: bool = False
+    """Whether its run was told to end."""
     last: list[Callable[[Session], object]] = field(default_factory=list)
     """What is still to be written; it is, together with the end of the turn."""
 
@@ -53,6 +57,16 @@ class Turn:
         if not session.rows(f"SELECT 1 FROM turns WHERE ticket = ?{session.lock}", self.ticket):
             raise TurnLost(self.thread)
 
+    def heard(self, session: Session) -> None:
+        """Notes that its run was ended because somebody wanted it to: what comes next in it is not meant.
+
+        Raises:
+            TurnLost: another process has taken the thread over.
+        """
+        if not session.change("UPDATE turns SET cancelled = 0 WHERE ticket = ?", self.ticket):
+            raise TurnLost(self.thread)
+        self.cancelled = self.told = False
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
@@ -64,6 +78,8 @@ class _Seen:
     """The ticket that has the turn, and until when it need not be heard of."""
     far: bool
     """Whether that is farther ahead than any ticket is valid."""
+    cancelled: bool
+    """Whether somebody wants the run of that ticket to end."""
 
     @property
     def first(self) -> bool:
@@ -140,6 +156,15 @@ class Turns:
 
         return await self._workers.do(work)
 
+    def at_work(self, session: Session, thread: str | None = None) -> set[str]:
+        """Threads, or the one, on which somebody is at work, as far as is known: none whose process is gone, and none
+        whose ticket is valid for so long only because the clock was set back."""
+        now = session.now()
+        valid = "SELECT thread, owner FROM turns WHERE until >= ? AND until <= ?"
+        of_one = () if thread is None else (thread,)
+        there = session.rows(f"{valid}{' AND thread = ?' if of_one else ''}", now, now + _FAR * self._lease, *of_one)
+        return {found for found, owner in there if not gone(owner)}
+
     async def _first(
         self,
         thread: str,
@@ -186,10 +211,11 @@ class Turns:
             with suppress(StoreError):
                 await self._leave(thread, owner, ticket, anyway=[given_up] if cancelled and given_up else [])
             raise
-        return Turn(thread, ticket), found[0]
+        return Turn(thread, ticket, seen.cancelled), found[0]
 
     def _look(self, session: Session, thread: str, owner: str, dead: tuple[int, float] | None = None) -> _Seen:
-        """Draws a ticket, or says that whoever has one is alive; and sees who is in front.
+        """Draws a ticket, or says that whoever has one is alive; and sees who is in front. What somebody wanted of a
+        process that is gone, it wants of whoever comes after that.
 
         Args:
             dead: a ticket that is taken away, if it was not heard of until now.
@@ -200,16 +226,20 @@ class Turns:
             " ON CONFLICT (owner) DO UPDATE SET until = excluded.until",
             *(thread, owner, now + self._lease),
         )
-        session.change(
-            "DELETE FROM turns WHERE thread = ? AND (until < ? OR (ticket = ? AND until = ?))",
-            *(thread, now, *(dead or (0, 0.0))),
+        there = session.rows(
+            "SELECT ticket, owner, until, cancelled FROM turns WHERE thread = ? ORDER BY ticket", thread
         )
-        there = session.rows("SELECT ticket, owner, until FROM turns WHERE thread = ? ORDER BY ticket", thread)
+        over = [row for row in there if row[2] < now or (row[0], row[2]) == dead]
+        there = [row for row in there if row not in over]
         while gone(there[0][1]):
-            session.change("DELETE FROM turns WHERE ticket = ?", there.pop(0)[0])
-        mine = next(ticket for ticket, by, _ in there if by == owner)
-        front, _, until = there[0]
-        return _Seen(mine, (front, until), until > now + _FAR * self._lease)
+            over.append(there.pop(0))
+        for ticket, *_ in over:
+            session.change("DELETE FROM turns WHERE ticket = ?", ticket)
+        front, _, until, cancelled = there[0]
+        if not cancelled and any(row[3] for row in over):
+            cancelled = session.change("UPDATE turns SET cancelled = 1 WHERE ticket = ?", front)
+        mine = next(row[0] for row in there if row[1] == owner)
+        return _Seen(mine, (front, until), until > now + _FAR * self._lease, bool(cancelled))
 
     async def _leave(self, thread: str, owner: str, ticket: int, last: _Writes = (), anyway: _Writes = ()) -> bool:
         """Ends a turn, or leaves the queue: the next need not wait until the ticket is too old. Returns whether it
@@ -228,7 +258,6 @@ class Turns:
             found = session.rows("SELECT cancelled FROM turns WHERE ticket = ?", turn.ticket)
             return held, bool(found and found[0][0])
 
-        told = False
         while True:
             await asyncio.sleep(min(_BEAT, self._lease / 3))
             try:
@@ -239,8 +268,8 @@ class Turns:
                 continue
             if not held and stop(TurnLost(turn.thread)):
                 return
-            if held and cancelled and not told:
-                told = stop(None)
+            if held and cancelled and not turn.cancelled and not turn.told:
+                turn.told = stop(None)
 
 
 class _Watch:

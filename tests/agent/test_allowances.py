@@ -88,7 +88,7 @@ def test_runs_beyond_the_allowance_are_refused_before_anything_happens(store) ->
     assert result.reason == "ann has used up 2 runs per minute; again in 12 s"
     assert [message.content for message in result.messages] == ["go", "One.", "go", "Two."]
     assert [message.content for message in agent.history("t")] == ["go", "One.", "go", "Two."]
-    assert asyncio.run(store.inputs.unfinished()) == []
+    assert asyncio.run(store.inputs.open("t")) == []
     store.time += 12.5
     assert agent.run("go", user="ann", thread="t").text == "Again."
 
@@ -135,6 +135,13 @@ def test_calls_and_tokens_count_when_a_run_ends(store, per_user, reason) -> None
     agent = counted(store, DISK, DISK, "40%.", tools=[disk], **per_user)
     assert agent.run("go", user="ann").usage == Usage(21, 9)
     assert agent.run("go", user="ann").reason == reason
+
+
+def test_tokens_count_also_where_no_server_tells_them(store) -> None:
+    limits = Limits(wall_time=PATIENCE, per_user={"tokens": "30/day"})
+    with Agent(Gemma(ScriptedBackend(["word " * 50])), store=store, limits=limits) as agent:
+        agent.run("go", user="ann", thread="t")
+        assert agent.run("go", user="ann", thread="t").reason.startswith("ann has used up 30 tokens per day")
 
 
 def test_a_run_that_fails_counts_with_what_it_has_used(store) -> None:

@@ -341,7 +341,7 @@ def test_wall_time_ends_the_wait_for_a_person(remove, removed, is_async):
     result = agent.run("go", thread="t")
     let_go.set()
     assert (removed, result.stop, result.reason) == ([], "limit", "the limit of 0.05 seconds is reached")
-    assert told(result) == ["Not run: a person refused it: nobody decided in time"]
+    assert told(result) == ["Not run: nobody decided in time."]
 
 
 def test_question_and_decision_are_events(remove):

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from screens import CTRL_C, CTRL_D, QUESTION, Screen
 
+from gemmagraph import Agent, Gemma, tool
 from gemmagraph.approvals import Approval, Approve, Decision
+from gemmagraph.backends.scripted import ScriptedBackend
 from gemmagraph.cli.approving import Person
 from gemmagraph.cli.assistants import local_user
 from gemmagraph.cli.terminal import Terminal
@@ -114,9 +116,9 @@ def test_all_of_a_request_is_shown(desk: Place, of_maintainers: str) -> None:
         ((), "(four eyes)"),
         (("--as", "local:mallory"), "only group:maintainers may decide"),
         (("--as", ""), "Nobody in particular cannot decide about delete"),
-        (("--as", "bob"), "names no service"),
+        (("--as", "bob"), "bob cannot decide about delete: only group:maintainers may decide"),
     ],
-    ids=["who asked", "somebody else", "nobody", "no id"],
+    ids=["who asked", "somebody else", "nobody", "not in full"],
 )
 def test_who_may_not_decide_does_not(desk: Place, of_maintainers: str, by: tuple[str, ...], says: str) -> None:
     done = desk.cli("approvals", "approve", of_maintainers, *by)
@@ -188,7 +190,7 @@ def test_what_nobody_decided_in_time_is_refused(desk: Place, asked: str) -> None
     assert desk.waiting() == []
     assert "Nobody decided in time." in desk.cli("approvals", "show", asked).stdout
     assert "has expired" in desk.cli("approvals", "approve", asked).stderr
-    assert resumed(desk, {"text": "I see.", "expect": "nobody decided in time"}) == "I see.\n"
+    assert resumed(desk, {"text": "I see.", "expect": "Not run: nobody decided in time."}) == "I see.\n"
 
 
 def test_a_thread_goes_on_when_all_of_a_turn_is_decided(desk: Place) -> None:
@@ -202,12 +204,44 @@ def test_a_thread_goes_on_when_all_of_a_turn_is_decided(desk: Place) -> None:
     assert desk.deleted == ["/a 1"]
 
 
+def test_whoever_a_program_named_can_decide(desk: Place) -> None:
+    @tool(destructive=True)
+    def delete(path: str) -> None:
+        """Delete."""
+
+    with Agent(Gemma(ScriptedBackend([DELETE])), [delete], store=desk.folder / "agent.db") as agent:
+        (asked,) = agent.run("delete it", thread="t", user="ann").pending
+    store = ("--store", "sqlite:///agent.db")
+    done = desk.cli("approvals", "approve", asked.id[:4], "--as", "ann", *store)
+    assert done.stdout.startswith("Approved by ann.\n"), done.stderr
+
+
+def test_the_beginning_of_an_id_has_four_characters(desk: Place, asked: str) -> None:
+    done = desk.cli("approvals", "show", asked[:3])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert f"There is no approval '{asked[:3]}'. Write at least 4 characters of its id: " in done.stderr
+
+
 @pytest.mark.parametrize("args", [("list",), ("list", "--json")], ids=["table", "json"])
 def test_where_nothing_waits_the_list_says_so(desk: Place, args: tuple[str, ...]) -> None:
     done = desk.cli("approvals", *args)
     assert done.exit_code == 0
     assert done.stdout in ("Nothing waits for a decision.\n", '{\n  "approvals": []\n}\n')
     assert "There is no approval 'x'." in desk.cli("approvals", "show", "x").stderr
+
+
+@pytest.mark.filterwarnings("default::gemmagraph.store.rows.DamagedRow")
+def test_a_damaged_row_hides_no_other(desk: Place) -> None:
+    for thread in ("t", "u"):
+        desk.plays("run", "delete it", "--thread", thread, steps=(DELETE,))
+    damaged, other = desk.waiting()
+    desk.change("UPDATE approvals SET asked = '{' WHERE thread = 't'")
+    listed = desk.cli("approvals", "list")
+    assert (listed.exit_code, listed.stdout[:12]) == (0, other)
+    assert f"Warning: The approval {damaged} of the thread 't' (table approvals)" in listed.stderr
+    for command in ("show", "approve", "reject"):
+        done = desk.cli("approvals", command, damaged)
+        assert (done.exit_code, f"Error: The approval {damaged} of the thread 't'" in done.stderr) == (1, True)
 
 
 def test_a_thread_that_waits_takes_nothing_new(desk: Place, of_maintainers: str) -> None:

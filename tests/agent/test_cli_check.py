@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from pkgutil import resolve_name
 from pwd import getpwuid
@@ -98,6 +99,7 @@ def test_without_as_it_is_whoever_sits_here() -> None:
     ("args", "code", "says"),
     [
         (["deploi"], 1, "Error: There is no tool 'deploi'. Did you mean 'deploy'?"),
+        (["a.yaml"], 1, "Error: There is no tool 'a.yaml'. To check that file: gemmagraph check -f a.yaml"),
         (["lost"], 1, "Error: lost is unavailable: There is no file './nowhere.py'."),
         (["deploy"], 1, 'Error: deploy: "place" is missing'),
         (["deploy", "place=x", "times=often"], 1, 'Error: deploy: "times" was "often"'),
@@ -246,17 +248,145 @@ def test_a_file_without_bots_says_so() -> None:
 
 
 def test_a_bot_without_channels_is_said_to_be_silent(tmp_path: Path) -> None:
-    (tmp_path / "assistant.yaml").write_text("bots: {telegram: {token: t, channels: {}}}\n")
-    assert check().stdout == "telegram\n  It is silent everywhere.\n"
+    (tmp_path / "assistant.yaml").write_text("bots: {irc: {server: a, nick: b, channels: {}}}\n")
+    assert check().stdout == "irc\n  It is silent everywhere.\n"
 
 
 def test_an_adapter_that_is_not_there_is_named_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "assistant.yaml").write_text("bots:\n  chat: {adapter: 'nowhere.chat:Adapter', channels: {}}\n")
     done = check("--in", "chat:lobby")
     assert done.exit_code == 1
-    assert "assistant.yaml:2:9: the adapter nowhere.chat:Adapter cannot be loaded: No module named" in done.stderr
+    assert "assistant.yaml:2:9: the adapter nowhere.chat:Adapter cannot be loaded: There is no module" in done.stderr
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_ids_of_people_begin_as_their_service_says(name: str) -> None:
     assert resolve_name(ADAPTERS[name]).platform == PLATFORMS.get(name, name)
+
+
+OWN = """
+print("loading")
+TIMES = 3
+
+
+class Chat:
+    platform = "chat"
+
+    def __init__(self, keys):
+        self.token = keys["token"]
+
+
+class Other(Chat):
+    platform = "other"
+"""
+
+
+def of_own(folder: Path, adapter: str, *keys: str) -> Result:
+    """What is told of a file with one's own adapter."""
+    (folder / "chats.py").write_text(OWN)
+    said = ", ".join([f"adapter: '{adapter}'", "channels: {lobby: }", *keys])
+    (folder / "assistant.yaml").write_text(
+        f"bots:\n  irc: {{server: a, nick: b, channels: {{}}}}\n  chat: {{{said}}}\n"
+    )
+    return check()
+
+
+def test_a_bot_that_can_be_started_says_no_more(tmp_path: Path) -> None:
+    done = of_own(tmp_path, "./chats.py:Chat", "token: t")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[2:4] == ["chat", "  CHANNEL  TOOLS  ANSWERS    HEARS"]
+
+
+@pytest.mark.parametrize(
+    ("adapter", "why"),
+    [
+        ("./chats.py:Chat", "the adapter cannot be made: KeyError: 'token'."),
+        (
+            "./chats.py:Chart",
+            "the adapter ./chats.py:Chart cannot be loaded: ./chats.py has no 'Chart'.",
+        ),
+        ("./chat.py:Chat", "the adapter ./chat.py:Chat cannot be loaded: There is no file './chat.py'."),
+        (
+            "./chats.py:Other",
+            "the bot is called 'chat', and the `platform` of its adapter ./chats.py:Other is",
+        ),
+        ("./chats.py:TIMES", "the bot is called 'chat', and the `platform` of its adapter ./chats.py:TIMES is None."),
+    ],
+)
+def test_a_bot_that_can_be_started_nowhere_is_an_error(tmp_path: Path, adapter: str, why: str) -> None:
+    done = of_own(tmp_path, adapter)
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    assert lines[0] == "irc"  # all others are told
+    assert lines[2].startswith(f"chat: cannot be started: assistant.yaml:3:9: {why}")
+    assert lines[4].split() == ["lobby", "all", "everybody", "mentions,", "and", "its", "threads"]
+    irc, chat = json.loads(check("--json").stdout)
+    assert (irc["wrong"], chat["lacks"], chat["wrong"]) == (
+        "",
+        "",
+        lines[2].removeprefix("chat: cannot be started: "),
+    )
+    assert check("--in", "irc:#ops").exit_code == 4  # of which nothing is wrong
+    alone = check("--in", "chat:lobby")
+    assert (alone.exit_code, alone.stderr.splitlines()[-1]) == (1, f"Error: {chat['wrong']}")
+
+
+def test_an_adapters_error_shows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY_OF_THIS_TEST", "key-of-this-test")
+    (tmp_path / "own.py").write_text(
+        "class Chat:\n    platform = 'chat'\n    def __init__(self, keys):\n        raise ValueError(keys['token'])\n"
+    )
+    bot = "{adapter: './own.py:Chat', token: '{{ secrets.key }}', channels: {}}"
+    (tmp_path / "assistant.yaml").write_text(f"secrets: {{key: {{env: KEY_OF_THIS_TEST}}}}\nbots: {{chat: {bot}}}\n")
+    for done in (check(), check("--in", "chat:lobby")):
+        assert done.exit_code == 1
+        assert "the adapter cannot be made: ValueError: [secret key]." in done.output
+        assert "key-of-this-test" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("bot", "why"),
+    [
+        ("irc: {server: 'a b', nick: c, channels: {}}", "irc: 'server' cannot be 'a b'."),
+        ("slack: {token: a, app_token: xapp-b, channels: {}}", "'token' of `slack:` does not begin with xoxb-."),
+        ("telegram: {token: t, channels: {}}", ""),
+        ("discord: {token: t, guild: here, channels: {}}", "'here' is no id of a Discord server. It is a number"),
+        ("matrix: {homeserver: 'https://m.example', token: t, user: bot, channels: {}}", "The key `user` of Matrix"),
+    ],
+)
+def test_a_key_that_the_service_cannot_take_is_an_error(tmp_path: Path, bot: str, why: str) -> None:
+    (tmp_path / "assistant.yaml").write_text(f"bots:\n  {bot}\n")
+    done = check()
+    assert done.exit_code == 1
+    name = bot.partition(":")[0]
+    assert done.stdout.startswith(f"{name}: cannot be started: assistant.yaml:2:{len(name) + 5}: {why}")
+
+
+def test_a_library_that_is_missing_here_is_told_and_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "discord", None)
+    (tmp_path / "assistant.yaml").write_text("bots: {discord: {token: t, channels: {}}}\n")
+    done = check()
+    assert done.exit_code == 0
+    assert done.stdout.startswith("discord: cannot be started here: Discord needs its library: pip install")
+
+
+@pytest.mark.parametrize(
+    ("bot", "keys", "channel", "example"),
+    [
+        ("slack", "token: x, app_token: y", "general", "C0123"),
+        ("slack", "token: x, app_token: y", "#ops", "C0123"),
+        ("matrix", "homeserver: 'https://m.example', token: t", "#ops:m.example", "!AbCdEf:example.org"),
+        ("discord", "token: t", "ops", "1029384756102938475"),
+        ("telegram", "token: t", "@ops", "-1001234567890"),
+        ("irc", "server: a, nick: b", "ops", "#ops"),
+        ("mattermost", "url: 'https://m.example', token: t", "town-square", "9yk3ws1mqbnqx8fmk1cuxf5sdh"),
+    ],
+)
+def test_a_name_in_the_place_of_a_channels_id_is_an_error(
+    tmp_path: Path, bot: str, keys: str, channel: str, example: str
+) -> None:
+    (tmp_path / "assistant.yaml").write_text(f"bots: {{{bot}: {{{keys}, channels: {{'{channel}': }}}}}}\n")
+    done = check()
+    assert done.exit_code == 1
+    said = f"'{channel}' must be the id of a channel, such as {example}, or direct or *\n"
+    assert done.stderr.endswith(f"bots.{bot}.channels.{channel}: {said}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gemmagraph.cli import threadshow
+from gemmagraph.store.owners import new_owner
 from gemmagraph.store.store import Thread
 
 pytest_plugins = ("kept", "postgres")
@@ -25,6 +27,10 @@ def ids(desk: Place, *args: str) -> list[str]:
     return [thread["id"] for thread in desk.json("threads", "list", *args)["threads"]]
 
 
+def states(desk: Place) -> dict[str, str]:
+    return {thread["id"]: thread["state"] for thread in desk.json("threads", "list")["threads"]}
+
+
 def test_a_run_keeps_nothing_unless_asked(desk: Place) -> None:
     assert desk.plays("run", "hi", steps=("Hello.",)).exit_code == 0
     assert ids(desk) == []
@@ -37,6 +43,17 @@ def test_a_run_goes_on_with_the_thread_that_is_named(desk: Place) -> None:
     done = desk.plays("run", "Who am I?", "--thread", "ann", steps=({"text": "Ann.", "expect": "My name is"},))
     assert (done.exit_code, done.stdout) == (0, "Ann.\n")
     assert ids(desk) == ["ann"]
+
+
+def test_a_run_on_a_thread_that_waits_for_a_decision_is_not_taken(desk: Place) -> None:
+    desk.plays("run", "delete it", "--thread", "t", steps=(DELETE,))
+    (waiting,) = desk.waiting()
+    done = desk.plays("run", "and now?", "--thread", "t", steps=())
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "Not taken: the thread waits for a decision first." in done.stderr
+    assert f"gemmagraph approvals approve {waiting}" in done.stderr
+    assert "gemmagraph threads resume t" in done.stderr
+    assert "and now?" not in desk.cli("threads", "export", "t").stdout
 
 
 def test_a_run_with_a_store_begins_a_thread_and_says_its_name(desk: Place) -> None:
@@ -86,13 +103,39 @@ def test_the_list_tells_states_and_fits_the_terminal(desk: Place) -> None:
     desk.plays("run", "go", "--thread", "broke", steps=(BROKEN,))
     desk.change("UPDATE inputs SET state = 'accepted' WHERE thread = 'broke'")  # its process died
     desk.plays("run", "go", "--thread", "runs", steps=("Hello.",))
-    desk.change("INSERT INTO turns (thread, owner, until) VALUES ('runs', 'x', ?)", time.time() + 100)
-    listed = {thread["id"]: thread["state"] for thread in desk.json("threads", "list")["threads"]}
-    assert listed == {"runs": "running", "broke": "unfinished", "waits": "waiting", "idle": "idle"}
+    desk.change("INSERT INTO turns (thread, owner, until) VALUES ('runs', 'x', ?)", time.time() + 10)
+    assert states(desk) == {"runs": "running", "broke": "unfinished", "waits": "waiting", "idle": "idle"}
     assert desk.cli("threads", "list").stdout.splitlines()[-1] == "idle    idle        just now  hi there"
     now = time.time()
     wide = [Thread("x" * 40, "agent", "a long title " * 20, now - 7200, now - 7200, "idle")]
     assert max(map(len, threadshow.listed(wide, 60).splitlines())) == 60
+
+
+def test_a_thread_whose_last_turn_failed_says_so_and_why(desk: Place) -> None:
+    desk.plays("run", "hi", "--thread", "t", steps=(BROKEN,))
+    (thread,) = desk.json("threads", "list")["threads"]
+    assert (thread["state"], thread["failure"]) == ("failed", "It fell over.")
+    assert desk.cli("threads", "list").stdout.splitlines()[1] == "t       failed  just now  hi (It fell over.)"
+    assert "> hi\n\n  This failed: It fell over.\n  Try it again: threads resume t\n" in (
+        desk.cli("threads", "show", "t").stdout
+    )
+    done = desk.plays("chat", "--thread", "t", steps=("Hello.",), stdin="/continue\n")
+    assert (done.stdout, "The last turn failed: It fell over. /continue" in done.stderr) == ("Hello.\n", True)
+    (thread,) = desk.json("threads", "list")["threads"]
+    assert (thread["state"], thread["failure"]) == ("idle", None)
+
+
+def test_a_turn_of_the_dead_is_not_running(desk: Place) -> None:
+    for name in ("killed", "rebooted"):
+        desk.plays("run", "hi", "--thread", name, steps=("Hello.",))
+    with subprocess.Popen(["true"]) as over:
+        pass
+    dead = f"{new_owner().rsplit('/', 2)[0]}/{over.pid}/x"
+    for row in (("killed", dead, time.time() + 10), ("rebooted", "x", time.time() + 3600)):  # the clock was set back
+        desk.change("INSERT INTO turns (thread, owner, until) VALUES (?, ?, ?)", *row)
+    assert states(desk) == {"killed": "idle", "rebooted": "idle"}
+    for name in ("killed", "rebooted"):
+        assert desk.cli("threads", "delete", name, "--yes").exit_code == 0
 
 
 def test_a_thread_is_shown_as_it_was_held(desk: Place) -> None:
@@ -116,7 +159,7 @@ def test_what_has_no_answer_yet_is_shown_too(desk: Place) -> None:
     desk.plays("run", "hi", "--thread", "t", steps=("Hello.",))
     desk.change(
         "INSERT INTO inputs SELECT thread, 'later', 9, replace(replace(messages, 'hi', 'and now?'),"
-        " (SELECT id FROM inputs), 'later'), asker, 'accepted', at FROM inputs"
+        " (SELECT id FROM inputs), 'later'), asker, 'accepted', at, failure FROM inputs"
     )
     shown = desk.cli("threads", "show", "t").stdout
     assert shown.endswith("> and now?\n  (not answered yet)\n")
@@ -158,7 +201,7 @@ def test_a_thread_is_deleted_once_that_is_sure(desk: Place) -> None:
     desk.plays("run", "hi", "--thread", "t", steps=("Hello.",))
     assert desk.cli("threads", "delete", "t", stdin="n\n").exit_code == 1
     assert ids(desk) == ["t"]
-    desk.change("INSERT INTO turns (thread, owner, until) VALUES ('t', 'x', ?)", time.time() + 100)
+    desk.change("INSERT INTO turns (thread, owner, until) VALUES ('t', 'x', ?)", time.time() + 10)
     assert "A run is at work on the thread 't'." in desk.cli("threads", "delete", "t", "--yes").stderr
     desk.change("DELETE FROM turns")
     assert desk.cli("threads", "delete", "t", "--yes").stdout == "Deleted t.\n"
@@ -194,9 +237,58 @@ def test_a_run_elsewhere_is_asked_to_stop(desk: Place) -> None:
     desk.plays("run", "hi", "--thread", "t", steps=("Hello.",))
     done = desk.cli("threads", "cancel", "t")
     assert (done.exit_code, "Nothing runs on the thread 't'." in done.stderr) == (1, True)
-    desk.change("INSERT INTO turns (thread, owner, until) VALUES ('t', 'x', ?)", time.time() + 100)
+    desk.change("INSERT INTO turns (thread, owner, until) VALUES ('t', 'x', ?)", time.time() + 10)
     assert desk.cli("threads", "cancel", "t").stdout == "t is asked to stop.\n"
     desk.change("DELETE FROM turns WHERE cancelled = 1")
+
+
+@pytest.mark.parametrize("state", ["waiting", "unfinished"])
+def test_what_waits_is_cancelled_for_good(desk: Place, state: str) -> None:
+    desk.plays("run", "delete it", "--thread", "t", steps=(DELETE,))
+    (asked,) = desk.waiting()
+    if state == "unfinished":
+        desk.change("UPDATE approvals SET expires = 1")
+    assert states(desk) == {"t": state}
+    assert desk.cli("threads", "cancel", "t").stdout == "t is cancelled. What was done is kept.\n"
+    assert states(desk) == {"t": "idle"}
+    assert desk.waiting() == []
+    shown = desk.cli("threads", "show", "t").stdout
+    assert '  delete(path="/a")\n    The run was cancelled.\n    Stopped before it ran.\n' in shown
+    assert desk.cli("threads", "cancel", "t").exit_code == 1
+    assert f"The approval {asked} is closed: the run was cancelled." in desk.cli("approvals", "approve", asked).stderr
+    done = desk.plays("run", "and now?", "--thread", "t", steps=({"text": "Hello.", "expect": "Stopped before"},))
+    assert (done.stdout, desk.deleted) == ("Hello.\n", [])
+
+
+DAMAGES = {
+    "checkpoint": ("UPDATE checkpoints SET checkpoint = x'c1c1'", "tables of checkpoints"),
+    "writes": ("UPDATE writes SET value = x'05'", "tables of checkpoints"),
+    "journal": ("UPDATE calls SET arguments = '5'", "table calls"),
+    "outcome": ("UPDATE calls SET outcome = '{\"status\": 1}'", "table calls"),
+    "question": ("UPDATE approvals SET asked = '{\"tool\": 1}'", "table approvals"),
+    "decision": ("UPDATE approvals SET decision = '{}'", "table approvals"),
+    "input": ("UPDATE inputs SET asker = '{}', state = 'accepted'", "table inputs"),
+    "thread": ("UPDATE threads SET updated = 'x'", "table threads"),
+}
+
+
+@pytest.mark.filterwarnings("default::gemmagraph.store.rows.DamagedRow")
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_damaged_is_named_with_what_to_do(desk: Place, damage: str) -> None:
+    steps = (DELETE, "It is gone.")
+    desk.plays("run", "delete it", "--thread", "t", steps=steps)
+    desk.cli("approvals", "approve", *desk.waiting())
+    desk.plays("threads", "resume", "t", steps=("It is gone.",))
+    statement, where = DAMAGES[damage]
+    desk.change(statement)
+    for command in (("show", "t"), ("export", "t"), ("export", "t", "--format", "markdown")):
+        done = desk.cli("threads", *command)
+        assert (done.exit_code, done.stdout) == (1, "")
+        for part in ("Error: ", "thread 't'", f"({where}", "restore the database, or delete the thread"):
+            assert part in done.stderr
+    assert desk.cli("threads", "list").exit_code == 0
+    assert desk.cli("threads", "delete", "t", stdin="y\n").exit_code == 0
+    assert desk.cli("threads", "list").stdout.startswith("No threads")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def wipe() -> str:
 @pytest.mark.parametrize(
     ("decisions", "by", "message", "hint"),
     [
-        ([Approve(), Approve()], "ann", "2 decisions were given for 1 calls that wait.", "ids"),
+        ([Approve(), Approve()], "ann", "The number of decisions (2) is not that of the calls that wait (1).", "ids"),
         ([Approve()], "bob", "bob cannot decide about wipe: only ann, who asked for it, may decide.", "--as USER"),
         ([Approve()], None, "Nobody in particular cannot decide about wipe: only ann, who asked", "by="),
         ({"nothing": Approve()}, "ann", "'nothing' is no approval of the thread 't'.", "What waits there"),

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 
-from gemmagraph import Agent, Gemma, Limits, Reject, tool
+from gemmagraph import Agent, Gemma, Limits, Reject, ToolContext, tool
+from gemmagraph.approvals import Approval, Decision
 from gemmagraph.backends.scripted import ScriptedBackend, Step
 from gemmagraph.errors import NeedsDecision, ServerError
 from gemmagraph.store.address import default_store
+from gemmagraph.store.inputs import Input
 from gemmagraph.store.store import Store
 
 CALL = 'FUNCTION_CALL: restart(name="web")'
@@ -135,6 +137,101 @@ def test_somebody_elses_wish_to_cancel_is_not_for_those_who_wait(tmp_path: Path)
         assert (await waiting).text == "Two."
         for store in stores:
             store.close()
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_the_result_of_a_cancelled_turn_has_all_its_calls_and_stays_what_it_is(tmp_path: Path) -> None:
+    begun: list[int] = []
+
+    @tool(destructive=True, approval="allow")
+    async def wipe(disk: str) -> str:
+        """Wipes a disk."""
+        begun.append(1)
+        await asyncio.sleep(20)
+        return "done"
+
+    @tool(read_only=True)
+    def look() -> str:
+        """Looks."""
+        return "fine"
+
+    @tool(read_only=True)
+    async def watch() -> str:
+        """Watches."""
+        await asyncio.sleep(20)
+        return "seen"
+
+    @tool(approval="ask")
+    def restart() -> str:
+        """Restarts."""
+        return "done"
+
+    async def ponder(approval: Approval) -> Decision:
+        await asyncio.sleep(20)
+        return Reject()
+
+    tools = [wipe, look, watch, restart]
+    calls = "".join(f"FUNCTION_CALL: {call}\n" for call in ("look()", 'wipe(disk="a")', "watch()"))
+
+    async def main() -> None:
+        store = Store(tmp_path / "a.db")
+        agent = assistant(store, calls, tools=tools)
+        turn = asyncio.create_task(agent.arun("1", thread="t"))
+        await until(lambda: bool(begun))
+        await asyncio.sleep(0.1)
+        assert agent.cancel("t")
+        first = await turn
+        again = await assistant(store, tools=tools).aresume("t")
+        for result in (first, again):
+            assert (result.stop, result.reason) == ("cancelled", "the run was cancelled")
+            found = [(call.name, call.status) for call in result.calls]
+            assert found == [("look", "ok"), ("wipe", "unknown"), ("watch", "error")]
+        agent = assistant(store, "FUNCTION_CALL: restart()", tools=tools, approve=ponder)
+        turn = asyncio.create_task(agent.arun("2", thread="t"))
+        await until(lambda: bool(agent.approvals()))
+        assert agent.cancel("t")
+        assert [(call.name, call.status) for call in (await turn).calls] == [("restart", "refused")]
+        store.close()
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_who_goes_on_with_a_thread_reads_its_messages_once(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a.db")
+    assistant(store, "One.").run("1", thread="t")
+    said = Input("m2", [HumanMessage("2", id="m2")], ToolContext())
+    asyncio.run(store.do(store.inputs.accepting("t", "agent", said)))
+    store.close()
+    fresh = Store(tmp_path / "a.db")
+    opened, read = fresh._workers._open_session, []
+
+    def counting() -> Any:
+        session: Any = opened()
+        history = session.saver.get_delta_channel_history
+        session.saver.get_delta_channel_history = lambda **asked: read.append(asked) or history(**asked)
+        return session
+
+    fresh._workers._open_session = counting
+    result = assistant(fresh, Step("Two.", expect="One.")).resume("t")
+    assert ([message.text for message in result.messages], len(read)) == (["1", "One.", "2", "Two."], 1)
+    fresh.close()
+
+
+def test_who_waited_for_what_somebody_else_has_ended_is_told(tmp_path: Path) -> None:
+    async def main() -> None:
+        store, other = Store(tmp_path / "a.db"), Store(tmp_path / "a.db")
+        running = asyncio.create_task(assistant(store, Step("One.", delay=0.5)).arun("1", thread="t"))
+        await until(lambda: bool(store._tickets))
+        message = HumanMessage("2", id="m2")
+        waiting = asyncio.create_task(assistant(other).arun([message], thread="t"))
+        while await store.inputs.state("t", "m2") is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await store.inputs.settle("t", "m2", "cancelled")
+        assert (await running).text == "One."
+        assert (await waiting).stop == "cancelled"
+        store.close()
+        other.close()
 
     asyncio.run(asyncio.wait_for(main(), 20))
 

@@ -62,7 +62,7 @@ def test_stream_modes_of_langgraph_show_the_steps():
     assert [len(value["messages"]) for value in within(streamed("values"))] == [1, 2, 3, 4]
     assert [next(iter(update)) for update in within(streamed("updates"))] == ["model", "tools", "model"]
     messages = [(message.type, about["langgraph_node"]) for message, about in within(streamed("messages"))]
-    assert messages == [("ai", "model"), ("tool", "tools"), ("ai", "model")]
+    assert messages == [("AIMessageChunk", "model"), ("tool", "tools"), *[("AIMessageChunk", "model")] * 2]
 
 
 def test_sync_code_runs_and_streams_it_too():
@@ -76,7 +76,7 @@ def test_sync_code_runs_and_streams_it_too():
     ]
     graph = scripted(CALL, "40%.", tools=[disk]).graph
     streamed = [message.type for message, _ in graph.stream(QUESTION, stream_mode="messages")]
-    assert streamed == ["ai", "tool", "ai"]
+    assert streamed == ["AIMessageChunk", "tool", "AIMessageChunk", "AIMessageChunk"]
 
 
 def test_config_and_context_variables_of_sync_code_reach_the_tools():

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import MemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
@@ -10,9 +11,11 @@ from langgraph.types import Command
 
 from gemmagraph import Agent, Gemma, ToolContext, tool
 from gemmagraph.backends.scripted import ScriptedBackend, Step
+from gemmagraph.errors import ServerError
 from gemmagraph.events import (
     ApprovalDecided,
     PromptSent,
+    RunFinished,
     StepStarted,
     SubagentEvent,
     TextDelta,
@@ -20,6 +23,7 @@ from gemmagraph.events import (
     ToolProgress,
     ToolStarted,
 )
+from gemmagraph.prompts.messages import Usage
 
 PATIENCE = 20
 QUESTION = {"messages": [HumanMessage("go")]}
@@ -184,6 +188,32 @@ def test_the_answer_of_whoever_is_at_hand_needs_no_stop(graph_of, wipe, wiped) -
     assert (wiped, "__interrupt__" in state) == (["a"], False)
 
 
+@pytest.mark.parametrize("nested", [False, True], ids=["itself", "as a node"])
+def test_an_answer_without_the_id_of_its_question_is_not_taken(nested, wipe, wiped, caplog) -> None:
+    inner = scripted(f"{WIPE}\n{WIPE.replace('a', 'b')}", "Done.", tools=[wipe]).graph
+    graph = around(inner, checkpointer=MemorySaver()) if nested else inner.copy({"checkpointer": MemorySaver()})
+    yes = {"type": "approve"}
+
+    async def answered(resume):
+        return await graph.ainvoke(Command(resume=resume), CONFIG)
+
+    async def main():
+        state = await graph.ainvoke(QUESTION, CONFIG)
+        first, second = state["__interrupt__"]
+        await answered({first.id: yes})
+        for _ in range(2):  # one question is left, so LangGraph would take it
+            state = await answered(yes)
+            assert ([asked.id for asked in state["__interrupt__"]], wiped) == ([second.id], [])
+        await answered({second.id: "nonsense"})
+        state = await answered(yes)
+        assert wiped == []
+        state = await answered({second.id: {"type": "reject"}})
+        assert (state["messages"][-1].content, wiped) == ("Done.", [first.value["args"]["disk"]])
+
+    within(main())
+    assert "An answer without the id" in caplog.text
+
+
 # --- streams ----------------------------------------------------------------------------------------------
 
 
@@ -210,8 +240,77 @@ def test_all_that_a_run_tells_is_in_the_custom_stream() -> None:
     kinds = [type(each) for each in told]
     assert kinds.index(ToolStarted) < kinds.index(ToolProgress) < kinds.index(ToolFinished)
     assert [next(iter(part)) for mode, part in parts if mode == "updates"] == ["model", "tools", "model"]
-    assert [part[0].type for mode, part in parts if mode == "messages"] == ["ai", "tool", "ai"]
+    said = {part[0].id: part[0].type for mode, part in parts if mode == "messages"}
+    assert [*said.values()] == ["AIMessageChunk", "tool", "AIMessageChunk"]
     assert [len(part["messages"]) for mode, part in parts if mode == "values"] == [1, 2, 3, 4]
+
+
+def test_the_custom_stream_ends_with_what_it_came_to() -> None:
+    usage = Usage(5, 2)
+    steps = Step("Let me see.\nFUNCTION_CALL: count()", usage=usage), Step("Two.", usage=usage)
+    (*_, last) = within(streamed(scripted(*steps, tools=[count]).graph, "custom"))
+    assert isinstance(last, RunFinished)
+    result = last.result
+    assert (result.text, result.stop, result.usage) == ("Two.", "answered", Usage(10, 4))
+    assert [(call.name, call.result, call.status) for call in result.calls] == [("count", "two", "ok")]
+    assert [message.type for message in result.messages] == ["human", "ai", "tool", "ai"]
+    graph = scripted('FUNCTION_CALL: final_answer(answer="two")', output=str).graph
+    (*_, last) = within(streamed(graph, "custom"))
+    assert (last.result.output, last.result.text) == ("two", '{"answer": "two"}')
+
+
+def test_a_graph_that_waits_for_a_person_has_not_come_to_its_end(wipe) -> None:
+    graph = scripted(WIPE, tools=[wipe]).graph.copy({"checkpointer": MemorySaver()})
+    told = within(streamed(graph, "custom", config=CONFIG))
+    assert not [event for event in told if isinstance(event, RunFinished)]
+
+
+def whole(parts, state):
+    """What the pieces of the stream mode `messages` are together, by their ids; they are those of the state."""
+    found = {}
+    for message, _ in parts:
+        found[message.id] = found[message.id] + message if message.id in found else message
+    assert list(found) == [message.id for message in state["messages"][-len(found) :]]
+    return list(found.values())
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["itself", "as a node"])
+def test_a_reply_is_streamed_in_pieces_as_they_come(nested) -> None:
+    steps = Step("Let me see.\nFUNCTION_CALL: count()", thought="Hm.", usage=Usage(5, 2)), Step("Two it is.", chunk=3)
+    graph = scripted(*steps, tools=[count]).graph
+    parts = within(streamed(around(graph) if nested else graph, ["messages", "values"], subgraphs=True))
+    said = [part for _, mode, part in parts if mode == "messages"]
+    first, _, last = whole(said, [part for _, mode, part in parts if mode == "values"][-1])
+    assert (first.text, last.text) == ("Let me see.", "Two it is.")
+    assert first.additional_kwargs["reasoning_content"] == "Hm."
+    assert ([call["name"] for call in first.tool_calls], first.usage_metadata["total_tokens"]) == (["count"], 7)
+    assert len([piece for piece, _ in said if piece.id == last.id and piece.content]) > 2
+    assert {about["langgraph_node"] for _, about in said} == {"model", "tools"}
+
+
+def test_what_may_be_no_answer_is_streamed_when_it_is_known_to_be_one() -> None:
+    graph = scripted("It is two.", 'FUNCTION_CALL: final_answer(answer="two")', output=str).graph
+    said = [message for message, _ in within(streamed(graph, "messages"))]
+    assert [message.text for message in said] == ["", '{"answer": "two"}']
+
+
+def test_a_reply_that_fails_is_heard_to_fail() -> None:
+    heard: list[str] = []
+
+    class Listens(BaseCallbackHandler):
+        def on_chat_model_start(self, *_: object, **__: object) -> None:
+            heard.append("asked")
+
+        def on_llm_end(self, *_: object, **__: object) -> None:
+            heard.append("answered")
+
+        def on_llm_error(self, error: BaseException, **_: object) -> None:
+            heard.append(str(error))
+
+    steps = "FUNCTION_CALL: count()", {"error": {"kind": "ServerError", "message": "It fell over."}}
+    with pytest.raises(ServerError):
+        within(scripted(*steps, tools=[count]).graph.ainvoke(QUESTION, {"callbacks": [Listens()]}))
+    assert heard == ["asked", "answered", "asked", "It fell over."]
 
 
 def test_a_graph_around_it_streams_it_with_its_subgraphs() -> None:

@@ -45,6 +45,23 @@ def test_steps_end_the_run_with_what_was_said():
     assert agent.run("go on", thread="t").text == "Three."
 
 
+def test_tokens_that_no_server_counts_are_estimated():
+    long = "word " * 50
+    agent = scripted(f"FUNCTION_CALL: add(n=1) {long}", "Two.", tools=[add], tokens=100)
+    assert agent.run(long).stop == "limit"
+    result = scripted("FUNCTION_CALL: add(n=", "Two.", tools=[add], tokens=100_000).run("1 + 1?")
+    assert (result.text, result.usage.input_tokens > 200, 0 < result.usage.output_tokens < 30) == ("Two.", True, True)
+    mixed = scripted(Step("FUNCTION_CALL: add(n=1)", usage=Usage(70, 7)), "Two.", tools=[add], tokens=100_000)
+    assert 100 < mixed.run("1 + 1?").usage.input_tokens - 70 < 200
+    assert scripted("Two.").run("1 + 1?").usage == Usage()
+
+
+def test_tokens_of_an_agent_inside_are_estimated_for_the_limits_around_it():
+    inner = Agent(Gemma(ScriptedBackend(["Two."])), name="inner")
+    steps = Step('FUNCTION_CALL: inner(request="1 + 1?")', usage=Usage(1, 1)), Step("Two.", usage=Usage(1, 1))
+    assert scripted(*steps, tools=[inner], tokens=100).run("go").usage.input_tokens > 2
+
+
 def test_calls_beyond_the_limit_are_refused_and_the_run_ends():
     written = "\n".join(f"FUNCTION_CALL: add(n={n})" for n in range(5))
     agent = scripted("FUNCTION_CALL: add(n=9)", written, "Fine.", tools=[add], calls=3)

@@ -179,6 +179,7 @@ def test_a_thousand_policies_decide_as_a_second_reading_of_the_rules(seed) -> No
                 wanted = decide(tool, rules, groups, arguments, user, channel)
                 found = decided(policy, real, arguments, user, channel)
                 verdicts.add((found.verdict, type(found.by)))
+                assert found.verdict in policy.verdicts(real, ToolContext(user, channel=channel))
                 if found != wanted:
                     differences.append((number, tool, rules, groups, arguments, user, channel, wanted, found))
     assert differences == []
@@ -318,3 +319,19 @@ def test_why_the_deciding_rule_fits_is_told() -> None:
     act = made({"name": "act", "body": "python"})
     ruling = Policy([{"tool": "act", "then": "deny", "args": {"y": "a"}}]).explain(act, {}, ToolContext())
     assert ruling.fits == "it is for 'act', y is not given, which a rule that says 'deny' always fits"
+
+
+@pytest.mark.parametrize(
+    ("named", "channel", "verdict"),
+    [
+        ("irc:#Ops", "irc:#ops", "deny"),
+        ("irc:#ops", "irc:#OPS", "deny"),
+        ("irc:#ops", "irc:#dev", "allow"),
+        ("slack:T1/C1", "slack:T1/c1", "allow"),
+        ("matrix:!Ab:x", "matrix:!ab:x", "allow"),
+    ],
+)
+def test_channels_of_irc_have_no_case(named: str, channel: str, verdict: str) -> None:
+    act = made({"name": "act", "body": "python"})
+    policy = Policy([{"tool": "act", "then": "deny", "channels": [named]}, {"tool": "act", "then": "allow"}])
+    assert policy(act, {}, ToolContext(channel=channel)).verdict == verdict

@@ -126,6 +126,14 @@ def test_a_late_decision_is_refused_and_the_call_was_not_made(desk, place):
     assert "nobody decided in time" in result.messages[2].content
 
 
+def test_an_agent_that_named_no_model_cancels_what_waits(desk, place, monkeypatch):
+    monkeypatch.setenv("GEMMAGRAPH_MODEL", "builtin")
+    desk.asks()
+    with closing(Store(place.url)) as store:
+        agent = Agent(store=store)
+        assert [agent.cancel("t"), agent.cancel("t"), agent.approvals()] == [True, False, []]
+
+
 def test_arguments_that_were_edited_in_the_row_are_not_what_runs(desk, place):
     asked = desk.asks()
     (said,) = place.rows("SELECT asked FROM approvals")[0]

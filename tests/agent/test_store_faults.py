@@ -16,7 +16,8 @@ import pytest
 from gemmagraph import Agent, Approve, Gemma, tool
 from gemmagraph.backends.scripted import ScriptedBackend
 from gemmagraph.errors import StoreError
-from gemmagraph.store import tables
+from gemmagraph.store import sqlite, tables
+from gemmagraph.store.rows import DamagedRow
 from gemmagraph.store.store import Store
 
 pytest_plugins = ("crashes", "postgres")
@@ -148,10 +149,11 @@ DAMAGES = {
     "input": ("UPDATE inputs SET messages = '[{', state = 'accepted' RETURNING 1",) * 2 + ("resume",),
     "an input of the wrong shape": ("UPDATE inputs SET messages = '5', state = 'accepted' RETURNING 1",) * 2
     + ("resume",),
-    "approval": ("UPDATE approvals SET asked = '{' RETURNING 1",) * 2 + ("approvals",),
+    "approval": ("UPDATE approvals SET asked = '{' RETURNING 1",) * 2 + ("resume",),
     "an approval with something else in it": ("UPDATE approvals SET asked = '{\"a\": 1}' RETURNING 1",) * 2
-    + ("approvals",),
+    + ("resume",),
     "a decision": ("UPDATE approvals SET decision = 'x' RETURNING 1",) * 2 + ("resume",),
+    "a decision of no kind": ("UPDATE approvals SET decision = '{}' RETURNING 1",) * 2 + ("resume",),
 }
 
 
@@ -164,16 +166,27 @@ def test_a_damaged_row_is_a_clear_error(agents, place, sqlite, postgresql, way):
     ways = {
         "history": lambda agent: agent.history("t"),
         "resume": lambda agent: agent.resume("t"),
-        "approvals": lambda agent: agent.approvals(),
     }
     assert "in the store cannot be read" in failure(agents, ways[way])
+
+
+@pytest.mark.parametrize("asked", ["{", '{"tool": 5}'], ids=["no JSON", "of the wrong types"])
+def test_a_damaged_approval_hides_no_other_and_cannot_be_approved(agents, place, asked):
+    waiting = []
+    for thread in ("t", "other"):
+        with agents.saying('FUNCTION_CALL: destroy(n="b")') as agent:
+            waiting += agent.run("destroy", thread=thread).pending
+    place.rows("UPDATE approvals SET asked = ? WHERE thread = 't' RETURNING 1", asked)
+    with agents.saying() as agent, pytest.warns(DamagedRow, match=f"{waiting[0].id} of the thread 't'"):
+        assert agent.approvals() == waiting[1:]
+    assert waiting[0].id in failure(agents, lambda agent: agent.resume("t", {waiting[0].id: Approve()}))
 
 
 def test_a_damaged_journal_makes_no_call_again(agents, place):
     place.rows("UPDATE calls SET outcome = '{' RETURNING 1")
     with (
         agents.saying() as agent,
-        pytest.raises(StoreError, match="The journal of the thread 't' in the store cannot"),
+        pytest.raises(StoreError, match=r"The call \S+ of the thread 't' \(table calls\) in the store cannot"),
     ):
         agent.resume("t")
     assert agents.done == ["a"]
@@ -261,6 +274,43 @@ def test_the_file_and_those_beside_it_are_for_their_owner_only(file):
     assert modes == {"agent.db": 0o600, "agent.db-wal": 0o600, "agent.db-shm": 0o600}
 
 
+@pytest.mark.parametrize("there", ["a store", "an empty file"])
+def test_a_file_that_others_may_read_is_for_its_owner_only_from_now_on(file, there):
+    file.touch()
+    if there == "a store":
+        with Agents(file).saying("Hello.") as agent:
+            agent.run("hello", thread="t")
+    file.chmod(0o640)
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("SELECT * FROM sqlite_master")  # while it is open there are files beside it
+        with Agents(file).saying("Hello.") as agent:
+            agent.run("hello", thread="u")
+            modes = {stat.S_IMODE(path.stat().st_mode) for path in file.parent.iterdir()}
+    assert modes == {0o600}
+
+
+def test_the_database_of_another_program_is_left_as_it_is(file):
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE diary (said TEXT)")
+    file.chmod(0o644)
+    before = file.read_bytes()
+    assert f"The file {file} is the database of another program." in failure(Agents(file))
+    assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) == (before, 0o644)
+    assert [*file.parent.iterdir()] == [file]
+
+
+def test_a_store_whose_maker_died_at_once_is_still_ours(file, monkeypatch):
+    def dies(*_):
+        raise RuntimeError("It died.")
+
+    for step in ("claim", "prepare"):
+        with monkeypatch.context() as patched:
+            patched.setattr(sqlite, step, dies)
+            with pytest.raises(RuntimeError):
+                asyncio.run(Store(file).check())
+        asyncio.run(Store(file).check())
+
+
 def test_a_file_that_is_no_database_is_left_as_it_is(file):
     file.write_text("Dear diary, " * 1000)
     assert f"The store {file} is no SQLite file." in failure(Agents(file))
@@ -335,6 +385,18 @@ def small_disk(tmp_path):
         pytest.skip(f"a disk can be mounted by the superuser only: {mounted.stderr.decode().strip()}")
     yield folder
     subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_without_room_for_a_new_store_is_full(small_disk):
+    file = small_disk / "agent.db"
+    for left in range(0, 200_000, 8192):
+        disk = os.statvfs(small_disk)
+        (small_disk / "ballast").write_bytes(b"\0" * (disk.f_bavail * disk.f_frsize - left))
+        told = failure(Agents(file), lambda agent: asyncio.run(agent._store.check()))
+        assert "cannot be written: the disk is full" in told
+        assert "Make room" in told
+        for path in small_disk.iterdir():
+            path.unlink()
 
 
 def by_what_is_there(request):

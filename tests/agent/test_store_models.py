@@ -190,6 +190,8 @@ class Queue(OnStore):
         """The turn of each owner that believes to have it."""
         self.given: list[int] = []
         self.calls = 0
+        self.unwanted: set[int] = set()
+        """Tickets whose run somebody wants to end, or that of one before it that is gone."""
 
     def do(self, work):
         def whole(session):
@@ -212,6 +214,9 @@ class Queue(OnStore):
             if who == owner or until >= self.time
         ]
         assert numbers == {who: ticket for who, ticket, _ in self.queue}
+        if self.unwanted - {*numbers.values()}:
+            self.unwanted = self.unwanted & {*numbers.values()} | {self.queue[0][1]}
+        assert seen.cancelled == (self.queue[0][1] in self.unwanted)
         if self.queue[0][0] == owner:
             assert seen.first
             assert seen.ticket == self.queue[0][1]
@@ -242,12 +247,14 @@ class Queue(OnStore):
         asyncio.run(self.one._workers.do(lambda session: _leave(session, "t", owner, last)))
         there = owner in [who for who, *_ in self.queue]
         assert len(written) == int(there and turn is not None)
+        self.unwanted -= {ticket for who, ticket, _ in self.queue if who == owner}
         self.queue = [entry for entry in self.queue if entry[0] != owner]
 
     @rule()
     def cancel(self):
-        alive = any(until >= self.time for *_, until in self.queue)
-        assert asyncio.run(self.one.turns.cancel("t")) == alive
+        alive = [ticket for _, ticket, until in self.queue if until >= self.time]
+        assert asyncio.run(self.one.turns.cancel("t")) == bool(alive)
+        self.unwanted.update(alive[:1])
 
     @rule(seconds=st.sampled_from([1.0, 7.0, 15.5]))
     def time_passes(self, seconds):

@@ -175,11 +175,10 @@ def test_cancel_keeps_what_other_calls_of_the_turn_have_brought():
 
     result = asyncio.run(asyncio.wait_for(go(), PATIENCE))
     assert result.stop == "cancelled"
-    assert [(call.name, call.result) for call in result.calls] == [("quick", "here")]
-    assert [message.content for message in result.messages[2:]] == [
-        "here",
-        "Stopped before it finished; whether it took effect is unknown.",
-    ]
+    unknown = "Stopped before it finished; whether it took effect is unknown."
+    assert [(call.name, call.result) for call in result.calls] == [("quick", "here"), ("slow", unknown)]
+    assert [message.content for message in result.messages[2:]] == ["here", unknown]
+    assert result.reason == "the run was cancelled"
     assert agent.run("and now?", thread="t").text == "Fine."
 
 

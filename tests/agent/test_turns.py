@@ -163,6 +163,29 @@ def test_a_wish_to_cancel_that_finds_nothing_to_stop_is_told_again(stores):
     assert heard == [None, None]
 
 
+def test_a_wish_to_cancel_goes_over_to_whoever_comes_after_the_dead(stores, place):
+    stopped = []
+    dead = "INSERT INTO turns (thread, owner, until) VALUES ('t', 'dead', ?) RETURNING 1"
+    place.rows(dead, time.time() + 60)
+
+    async def run():
+        assert await stores[1].turns.cancel("t")
+        place.rows("UPDATE turns SET until = 1 RETURNING 1")
+        async with turn_of(stores[0], stopped) as (turn, _):
+            assert turn.cancelled
+            await asyncio.sleep(0.5)  # more than one sign of life
+            assert stopped == []
+            await stores[0].do(turn.heard)
+            assert not turn.cancelled
+            assert await stores[1].turns.cancel("t")
+            await until(lambda: stopped)
+        async with turn_of(stores[0], stopped) as (turn, _):
+            assert not turn.cancelled
+
+    asyncio.run(run())
+    assert stopped == [None]
+
+
 def test_a_cancel_is_never_swallowed(stores):
     async def turn():
         async with turn_of(stores[0], []):
