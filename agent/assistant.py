@@ -15,6 +15,7 @@ from gemmagraph.fallback import Fallback, Model
 from gemmagraph.limits import Limits
 from gemmagraph.model import Gemma
 from gemmagraph.policy import Policy, Rule
+from gemmagraph.prompts.messages import JSON
 from gemmagraph.store.address import address_of
 from gemmagraph.tools import Tool, ToolDefinitionError, run_sync
 from gemmagraph.tools.declared.checks import check_tool_names
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from gemmagraph.tools.langchain import LangChainTool
 
 DEFAULT_FILE: Final = "assistant.yaml"
+_FILES: Final = ("gguf", "scripted")
+"""Backends whose models are files."""
 
 
 @dataclass
@@ -70,7 +73,7 @@ class Assistant:
         return "\n\n".join(text.strip() for text in said if text.strip())
 
     def model(self) -> Model | None:
-        """The model that the file names."""
+        """The model that the file names. One that is a file, or a folder, is named relative to it."""
         said = self.values.get("model")
         if said is None:
             return None
@@ -82,8 +85,9 @@ class Assistant:
         for key in ("api_key", "base_url"):
             if key in keys:
                 keys[key] = self._revealed(keys[key], ("model", key))
-        others = keys.pop("fallback", [])
-        first = Gemma(keys.pop("name"), **keys)
+        folder = self.document.folder(("model",))
+        others = [_beside(folder, other) for other in keys.pop("fallback", [])]
+        first = Gemma(_beside(folder, keys.pop("name")), **keys)
         return Fallback([first, *others]) if others else first
 
     def store(self) -> str | Path | None:
@@ -118,15 +122,12 @@ class Assistant:
         """
         path = ("bots", name)
         if name not in self.bots:
-            known = ", ".join(self.bots) or "none"
-            raise AgentError(f"{self.document.path} has no bot {name!r}.", hint=f"Bots that it has: {known}.")
+            known = f"Bots that it has: {', '.join(self.bots)}." if self.bots else "Name chat services below `bots:`."
+            raise AgentError(f"{self.document.path} has no bot {name!r}.", hint=known)
         if why := self.document.settings.missing(path):
             raise AgentError(f"{self.document.place(path)}: the bot cannot be started: {why}.")
         said = self.values["bots"][name] or {}
-        return {
-            key: self._revealed(value, (*path, key)) if isinstance(value, str) else value
-            for key, value in said.items()
-        }
+        return {key: self._filled(value, (*path, key)) for key, value in said.items()}
 
     async def open(self) -> list[Tool]:
         """The tools that can run here, of the toolset if there is one, with the policy in front of them. Python files
@@ -229,6 +230,14 @@ class Assistant:
             if problems:
                 raise FileErrors(self.document.sorted(problems))
 
+    def _filled(self, value: JSON, path: tuple[str, ...]) -> Any:
+        """With the secrets that are named anywhere in it."""
+        if isinstance(value, Mapping):
+            return {key: self._filled(one, path) for key, one in value.items()}
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return [self._filled(one, path) for one in value]
+        return self._revealed(value, path) if isinstance(value, str) else value
+
     def _revealed(self, text: str, path: tuple[str, ...]) -> str:
         from gemmagraph.tools.fields import compile_field
 
@@ -236,6 +245,13 @@ class Assistant:
         if not isinstance(found, str):
             raise AgentError(f"{self.document.place(path)}: {text!r} names no secret.")
         return found
+
+
+def _beside(folder: Path, model: str) -> str:
+    """The name of a model; a path in it begins at the folder."""
+    kind, _, rest = model.partition(":")
+    path = folder / Path(rest).expanduser()
+    return f"{kind}:{path}" if kind in _FILES or (kind == "transformers" and path.is_dir()) else model
 
 
 def load_assistant(path: str | os.PathLike[str] = DEFAULT_FILE, *, toolset: str | None = None) -> Assistant:

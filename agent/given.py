@@ -49,20 +49,25 @@ def named(what: str, name: object) -> str:
     """
     if not isinstance(name, str) or not name:
         raise AgentError(f"{what}={name!r} is no name.", hint=f"Give a text that is not empty, or leave {what}= out.")
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError:
-        size = 0
-    if not size or "\0" in name:
+    if not keepable(name):
         raise AgentError(
             f"{what}={name[:100]!r} holds half a character or a NUL, which no database keeps.",
             hint="Take it out, or escape it.",
         )
-    if size > _LONGEST:
+    if (size := len(name.encode())) > _LONGEST:
         raise AgentError(
             f"{what}={name[:40]!r}… has {size:,} bytes.", hint=f"At most {_LONGEST:,}: give a digest of it."
         )
     return name
+
+
+def keepable(text: str) -> bool:
+    """Whether a database can keep it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character
+        return False
+    return "\0" not in text
 
 
 def _wrong(value: object, place: str, key: object = "") -> str:

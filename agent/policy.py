@@ -140,6 +140,16 @@ class Policy:
         ruling = self._decide(tool, tool.filled(arguments), context, passed)
         return replace(ruling, passed=tuple(passed))
 
+    def verdicts(self, tool: Tool, context: ToolContext) -> set[Verdict]:
+        """What it may say of a call, by the arguments that the call has."""
+        found: set[Verdict] = set()
+        for rule in self._about(tool.name):
+            if self._elsewhere(rule, tool.name, context) is None:
+                found.add(rule.then)
+                if not rule.args:
+                    return found
+        return found | {tool.own_ruling().verdict}
+
     def guarded(self, tools: Iterable[Tool]) -> list[Tool]:
         """The tools with this policy in front of them. One that has another already keeps it: the stricter of the
         two decides."""
@@ -184,13 +194,17 @@ class Policy:
 
     def _misses(self, rule: Rule, tool: str, arguments: Mapping[str, JSON], context: ToolContext) -> str | None:
         """Why a rule does not decide, or None if it does."""
+        return self._elsewhere(rule, tool, context) or rule.misses(arguments)
+
+    def _elsewhere(self, rule: Rule, tool: str, context: ToolContext) -> str | None:
+        """Why a rule does not speak of a tool, this person or this channel, or None if it does."""
         if not rule.names(tool):
             return f"it is for {rule.tool!r}"
         if rule.users is not None and not self.includes(rule.users, context.user):
             return _not_for(rule.users, context.user, "user")
-        if rule.channels is not None and (context.channel is None or context.channel not in rule.channels):
+        if rule.channels is not None and not _among(rule.channels, context.channel):
             return _not_for(rule.channels, context.channel, "channel")
-        return rule.misses(arguments)
+        return None
 
     def includes(self, entries: Sequence[str], user: str | None) -> bool:
         """Whether a user is meant by ids and `group:NAME`s. An unknown user never is."""
@@ -224,6 +238,13 @@ def as_rule(rule: Rule | Mapping[str, Any]) -> Rule:
         except ValueError as problem:
             raise AgentError(f"The rule {dict(rule)!r}: expires: {problem}.") from problem
     return Rule(**{**rule, **changes})
+
+
+def _among(channels: Sequence[str], channel: str | None) -> bool:
+    """Whether a channel is named. Those of IRC have no case, and bots write them in small letters."""
+    if channel is None or not channel.startswith("irc:"):
+        return channel in channels
+    return channel.lower() in map(str.lower, channels)
 
 
 def _fitting(rule: Rule, arguments: Mapping[str, JSON], context: ToolContext) -> str:

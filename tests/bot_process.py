@@ -9,11 +9,10 @@ import re
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chats.world import World
+from chats.world import World, until
 
 CHILD = Path(__file__).parent / "agent" / "bots" / "bot_child.py"
 
@@ -72,8 +71,11 @@ class Child:
         log = self.folder / "log.txt"
         assert self.process is not None
         process = self.process
-        up = await until(lambda: b" connected " in log.read_bytes() or process.returncode is not None, 30)
-        assert up, log.read_text("utf-8")
+        await until(
+            lambda: b" connected " in log.read_bytes() or process.returncode is not None,
+            lambda: log.read_text("utf-8"),
+            30,
+        )
         assert process.returncode is None, log.read_text("utf-8")
 
     async def kill(self, how: signal.Signals = signal.SIGKILL, *, wait: bool = True) -> int:
@@ -83,14 +85,6 @@ class Child:
             return 0
         async with asyncio.timeout(30):
             return await self.process.wait()
-
-
-async def until(true: Callable[[], bool], seconds: float) -> bool:
-    for _ in range(int(seconds / 0.005)):
-        if true():
-            return True
-        await asyncio.sleep(0.005)
-    return False
 
 
 def answered(said: list[Any], name: str) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from gemmagraph.assistant import load_assistant
 
@@ -41,6 +44,62 @@ def test_first_command_answers_from_this_machine() -> None:
     shown = re.search(r"how full is the disk\?\"\n(.*?)```", TEXT, re.DOTALL)
     assert shown
     assert done.stderr.splitlines()[0] == shown.group(1).splitlines()[0]
+
+
+FILE = """
+tools:
+  - {name: look, python: "./services.py:look", annotations: {readOnlyHint: true}}
+  - {name: restart, python: "./services.py:restart", annotations: {readOnlyHint: false}}
+groups: {oncall: ["local:ann", "local:bob"], leads: ["local:bob"]}
+policy: [{tool: restart, then: ask, approvers: ["group:oncall", "group:leads"], four_eyes: true}]
+"""
+SERVICES = """
+def look(service: str) -> str:
+    'Looks.'
+    return "502"
+
+
+def restart(service: str) -> str:
+    'Restarts.'
+    return "ok"
+"""
+SCRIPT = [
+    'FUNCTION_CALL: look(service="web")',
+    "web has answered 502 for 41 seconds. The last deploy was 12 minutes ago, so it may be the cause.",
+    'FUNCTION_CALL: restart(service="web")',
+    "web is up again and answers 200 in 34 ms.",
+]
+TYPED = """\
+.as ann
+@bot what is wrong with web?
+.thread 1
+then restart it
+.press 4 approve
+.as bob
+.press 4 approve
+"""
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/bots/terminal.md"])
+def test_the_recording_of_the_bot_at_the_terminal_is_what_stands_there(page: str, tmp_path: Path) -> None:
+    shown = re.search(r"```text\n\$ (gemmagraph bot terminal .*)\n((?:.*\n)*?)```", (ROOT / page).read_text("utf-8"))
+    assert shown
+    (tmp_path / "assistant.yaml").write_text(FILE)
+    (tmp_path / "services.py").write_text(SERVICES)
+    (tmp_path / "script.jsonl").write_text("".join(f"{json.dumps(reply)}\n" for reply in SCRIPT))
+    options = ["--store", "sqlite:///said.db", "-m", "scripted:script.jsonl"]
+    done = subprocess.run(
+        [sys.executable, "-m", *shown[1].split(), *options],
+        cwd=tmp_path,
+        input=TYPED,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    varies = r"(?<=You are )\S+|(?<=until )[\d :-]+|(?<=/approve )\w+|(?<=/reject )\w+"
+    assert re.sub(varies, "…", done.stdout) == re.sub(varies, "…", shown[2])
 
 
 def test_links_within_the_repository_lead_somewhere() -> None:

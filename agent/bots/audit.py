@@ -45,7 +45,10 @@ class Audit:
     async def note(self, what: str, person: str, conversation: str, **details: JSON) -> None:
         """Writes a row, and a line of the log."""
         details = mask_all(details)
-        log.info(what, extra={"bot": self._bot, "person": person, "conversation": conversation, "details": details})
+        level = logging.WARNING if what == "failed" else logging.INFO
+        log.log(
+            level, what, extra={"bot": self._bot, "person": person, "conversation": conversation, "details": details}
+        )
 
         def work(session: Session) -> None:
             with session.writing():

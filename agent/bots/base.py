@@ -29,6 +29,9 @@ class Place:
     direct: bool = False
     """Whether only one person and the bot are there."""
 
+    def shares_channel(self, other: Place) -> bool:
+        return (self.workspace, self.channel) == (other.workspace, other.channel)
+
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -131,6 +134,8 @@ class Traits:
     """Whether a second `send` with the same key is not shown twice by the service itself."""
     findable: bool = False
     """Whether `find` can tell if a message with a key was sent."""
+    forgets: bool = False
+    """Whether people do not see any more what was sent before a restart, but would if it is edited."""
     command: str = "/"
     """What stands in front of commands where people type them. `!` works everywhere: some clients keep `/`."""
 

@@ -21,6 +21,7 @@ from gemmagraph.bots.outbox import Outbox
 from gemmagraph.bots.rooms import Rooms
 from gemmagraph.bots.text import Block, plain, split
 from gemmagraph.errors import StoreError
+from gemmagraph.given import keepable
 
 if TYPE_CHECKING:
     from gemmagraph.agent import Agent
@@ -120,7 +121,7 @@ class Bot:
         return True
 
     async def rest(self) -> None:
-        while self._tasks or any(not one.resting for one in self.conversations.values()):  # noqa: ASYNC110
+        while self.busy or any(not one.resting for one in self.conversations.values()):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK)
 
     @property
@@ -250,8 +251,7 @@ class Bot:
 
     async def _deleted(self, event: Deleted) -> None:
         for conversation in list(self.conversations.values()):
-            place = conversation.talk.place
-            if (place.workspace, place.channel) == (event.place.workspace, event.place.channel):
+            if conversation.talk.place.shares_channel(event.place):
                 await conversation.drop(event.id)
 
     async def _pressed(self, event: Pressed) -> None:
@@ -310,7 +310,4 @@ def _sound(event: Inbound) -> bool:
     said = event.message if isinstance(event, Edited) else event
     own = said.message if isinstance(said, Pressed) else said.id
     ids = f"{event.event}{said.place.workspace}{said.place.channel}{said.place.thread}{said.user}{own}"
-    try:
-        return "\0" not in ids and bool(ids.encode())
-    except UnicodeEncodeError:
-        return False
+    return bool(ids) and keepable(ids)

@@ -11,7 +11,8 @@ from gemmagraph.bots import wording
 from gemmagraph.bots.decisions import decision_of
 from gemmagraph.bots.inbox import Letter
 from gemmagraph.bots.text import Block, Code, Paragraph, Span, plain
-from gemmagraph.tools import ToolContext
+from gemmagraph.policy import Policy
+from gemmagraph.tools import Tool, ToolContext
 
 if TYPE_CHECKING:
     from gemmagraph.bots.bot import Bot
@@ -82,17 +83,31 @@ async def _tools(bot: Bot, letter: Letter, rest: str) -> Sequence[Block]:
     width = max(map(len, agent.tools))
     lines = []
     for name, tool in sorted(agent.tools.items()):
-        verdict = tool.ruling({}, context).verdict
+        says = _says(tool, context)
         first = tool.description.strip().splitlines()[0] if tool.description.strip() else ""
-        lines.append(f"{name:<{width}}  {_VERDICTS[verdict]:<11}  {first[:80]}".rstrip())
-    return [Code("\n".join(lines)), wording.note("What holds for certain arguments may differ.")]
+        lines.append(f"{name:<{width}}  {says:<11}  {first[:80]}".rstrip())
+    return [Code("\n".join(lines))]
+
+
+def _says(tool: Tool, context: ToolContext) -> str:
+    """What becomes of a call, as far as that is known without its arguments."""
+    verdicts = {tool.ruling({}, context).verdict}
+    if isinstance(tool.gate, Policy):
+        verdicts |= tool.gate.verdicts(tool, context)
+    return _VERDICTS[verdicts.pop()] if len(verdicts) == 1 else "it depends"
 
 
 async def _approvals(bot: Bot, letter: Letter, rest: str) -> Sequence[Block]:
     pending = await bot.decisions.pending(letter.message.place)
     if not pending:
         return [plain("Nothing waits for a decision in this channel.")]
-    return [block for approval in pending for block in wording.question(approval, _mark(bot))]
+    person = bot.rooms.person(letter.message.user)
+    said: list[Block] = []
+    for approval in pending:
+        said += wording.question(approval, _mark(bot))
+        if why := approval.refuses(person):
+            said.append(wording.note(f"You cannot decide this one: {why}."))
+    return said
 
 
 async def _whoami(bot: Bot, letter: Letter, rest: str) -> Sequence[Block]:

@@ -17,15 +17,7 @@ from gemmagraph.bots.errors import BotError, Revoked
 from gemmagraph.bots.files import said_of
 from gemmagraph.bots.inbox import Letter, Talk
 from gemmagraph.bots.text import Block, plain
-from gemmagraph.errors import (
-    AgentError,
-    BackendError,
-    GemmagraphError,
-    HandedBack,
-    NeedsDecision,
-    StoreError,
-    TurnLost,
-)
+from gemmagraph.errors import AgentError, BackendError, GemmagraphError, HandedBack, NeedsDecision, StoreError
 from gemmagraph.events import RunFinished
 from gemmagraph.run import Result
 
@@ -36,8 +28,8 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger("gemmagraph.bots")
 
-_STORE_AGAIN: Final = 2.0
-_TURN_AGAIN: Final = 5.0
+_AGAIN: Final = 2.0
+"""Seconds until the store is tried again."""
 _LEAVING: Final = 5.0
 
 
@@ -157,9 +149,8 @@ class Conversation:
                 if isinstance(exc, HandedBack):
                     return  # another process answers
                 log.error("store", extra={"bot": self._bot.name, "details": {"why": exc.message}})
-                # If another process has the turn, it is waited for, and its answer is found.
-                await asyncio.sleep(_TURN_AGAIN if isinstance(exc, TurnLost) else _STORE_AGAIN)
-                continue
+                await asyncio.sleep(_AGAIN)
+                continue  # if another process has the turn, it is waited for, and its answer is found
             self._letters.popleft()
             self._begun = False
             self._stopped.clear()
@@ -202,10 +193,10 @@ class Conversation:
             said = await said_of(letter, bot.adapter, sees=agent.model.sees)
         while result is None or result.stop == "needs_approval":
             if result is not None or letter.state == "waiting":
-                asked = len(await bot.store.questions.of(self.talk.thread))  # the same after a restart
+                asked = await bot.store.questions.of(self.talk.thread)
                 begun = wording.until_decided(result.text if result is not None else "", bot.hosts)
-                await answer.leave(begun, f"a:{letter.number}:{asked}")
-                letter = await self._decided(letter, result.pending if result else None)
+                await answer.leave(begun, f"a:{letter.number}:{len(asked)}")  # the same after a restart
+                letter = await self._decided(letter, [one.approval for one in asked if one.decision is None])
                 said = None
             try:
                 async with self._place(letter, answer):
@@ -230,16 +221,13 @@ class Conversation:
         await bot.audit.note("answer", person, self.talk.key, event=letter.event, stop=result.stop, **tokens)
         return wording.answer(result, agent.tools, bot.hosts)
 
-    async def _decided(self, letter: Letter, pending: Sequence[Approval] | None) -> Letter:
-        """Waits until somebody has decided about a call, and shows it."""
+    async def _decided(self, letter: Letter, pending: Sequence[Approval]) -> Letter:
+        """Waits until somebody has decided about one of these calls, and shows it."""
         bot = self._bot
         waiting = letter if letter.state == "waiting" else replace(letter, state="waiting")
         if self._letters[0].state != "waiting":
             await bot.inbox.settle(waiting, "waiting")
             self._letters[0] = waiting
-        if pending is None:
-            questions = await bot.store.questions.of(self.talk.thread)
-            pending = [question.approval for question in questions if question.decision is None]
         if pending and not self._stopped.is_set():
             await bot.decisions.ask(self.talk, pending)
         await bot.decisions.settle(self.talk)

@@ -25,9 +25,15 @@ if TYPE_CHECKING:
     from gemmagraph.bots.outbox import Outbox
     from gemmagraph.bots.text import Block
     from gemmagraph.prompts.messages import JSON
+    from gemmagraph.store.session import Session
     from gemmagraph.store.store import Store
 
-_CODE: Final = re.compile(r"[0-9a-f]{4,12}")
+_CODE: Final = re.compile(r"[0-9a-f]{1,12}")
+_SHORTEST: Final = 4
+"""Characters of an approval's id that may stand for it."""
+_ASK: Final = "ask:"
+_END: Final = "/end"
+"""Around an approval's id: the keys of its question, and of what was decided."""
 _REASON: Final = 500
 """Characters of a reason that are kept."""
 _LOOK: Final = 2.0
@@ -72,10 +78,12 @@ class Decisions:
             self._waiting[approval.id] = talk, news
         try:
             for approval in pending:
-                if await self._outbox.said(_key(approval)) is None:
+                asked = await self._outbox.said(_key(approval)) is not None
+                if not asked:
                     await self._audit.note(
                         "asked", approval.user or "", talk.key, approval=approval.id, tool=approval.tool
                     )  # first: somebody may decide as soon as it is shown
+                if not asked or self._adapter.traits.forgets:
                     await self._show(talk.place, Question(approval))
             self._asked[talk.key] = news
             await news.wait()
@@ -96,7 +104,8 @@ class Decisions:
 
     async def settle(self, talk: Talk) -> None:
         """Shows what was decided in a conversation."""
-        for question in await self._store.questions.of(talk.thread):
+        for identity in await self._store.do(lambda session: _standing(session, talk)):
+            question = await self._store.questions.get(identity)
             if question.decision is not None:
                 await self._show(talk.place, question)
 
@@ -123,6 +132,8 @@ class Decisions:
             identity: of the approval, or how it begins.
             place: where it was decided: the channel in which it was asked.
         """
+        if len(identity) < _SHORTEST:
+            return f"{identity!r} is too short: give at least {_SHORTEST} characters of the code."
         question = await self._meant(identity.lower(), place)
         talk = None if question is None else self._talk_in(place, question.approval)
         agent = None if talk is None else self._agent_of(talk.place)
@@ -163,11 +174,11 @@ class Decisions:
     def _talk_in(self, place: Place, approval: Approval) -> Talk | None:
         """The conversation that an approval is of, if that is in the channel of a place."""
         talk = self._talk_of(approval.thread or "")
-        return talk if talk is not None and _same_channel(talk.place, place) else None
+        return talk if talk is not None and talk.place.shares_channel(place) else None
 
     async def _show(self, place: Place, question: Question) -> None:
         key, traits = _key(question.approval), self._adapter.traits
-        over = f"{key}/end"
+        over = f"{key}{_END}"
         if question.decision is None:
             blocks = self._fitting(lambda most: wording.question(question.approval, traits.command, most))
             await self._outbox.put(key, place, blocks, wording.choices(question.approval))
@@ -187,12 +198,23 @@ class Decisions:
 
 
 def _key(approval: Approval) -> str:
-    return f"ask:{approval.id}"
+    return f"{_ASK}{approval.id}"
+
+
+def _standing(session: Session, talk: Talk) -> list[str]:
+    """The approvals of a conversation whose question stands there, and not yet what was decided."""
+    said = "EXISTS (SELECT 1 FROM bot_outbox WHERE bot = ? AND key = '{}' || id || '{}' AND state = 'sent')"
+    rows = session.rows(
+        f"SELECT id FROM approvals WHERE thread = ? AND {said.format(_ASK, '')} AND NOT {said.format(_ASK, _END)}"
+        " ORDER BY created, id",
+        *(talk.thread, talk.bot, talk.bot),
+    )
+    return [identity for (identity,) in rows]
 
 
 def approval_of(key: str | None) -> str:
     """The approval that a message of the bot asks about, by the key of the message; empty if it asks nothing."""
-    return key.removeprefix("ask:") if key is not None and key.startswith("ask:") else ""
+    return key.removeprefix(_ASK) if key is not None and key.startswith(_ASK) else ""
 
 
 def decision_of(verb: str, reason: str = "", arguments: Mapping[str, JSON] | None = None) -> Decision:
@@ -201,7 +223,3 @@ def decision_of(verb: str, reason: str = "", arguments: Mapping[str, JSON] | Non
     if verb == "edit" and arguments is not None:
         return Edit(arguments)
     return Reject(reason[:_REASON])
-
-
-def _same_channel(one: Place, other: Place) -> bool:
-    return (one.workspace, one.channel) == (other.workspace, other.channel)

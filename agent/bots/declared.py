@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
-from importlib import import_module
+from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Final
 
 from gemmagraph.bots.base import Adapter
-from gemmagraph.bots.rooms import OTHERS, PretendedRooms, Rooms
-from gemmagraph.errors import AgentError
+from gemmagraph.bots.errors import NotInstalled
+from gemmagraph.bots.rooms import DIRECT, OTHERS, PretendedRooms, Rooms
+from gemmagraph.errors import AgentError, GemmagraphError
+from gemmagraph.tools.errors import ToolDefinitionError
+from gemmagraph.tools.files import load_object
 
 if TYPE_CHECKING:
     from gemmagraph.assistant import Assistant
@@ -27,6 +29,8 @@ ADAPTERS: Final = {
 }
 PLATFORMS: Final = {TERMINAL: "local"}
 """Of services that are called otherwise in the file."""
+_COMMON: Final = frozenset({"channels", "users", "links", "adapter"})
+"""Keys that are not the adapter's."""
 
 
 def keys_of(assistant: Assistant, name: str) -> dict[str, Any]:
@@ -44,49 +48,71 @@ def completed(name: str, keys: Mapping[str, Any]) -> dict[str, Any]:
     return {**keys, "channels": channels}
 
 
-def adapter_of(assistant: Assistant, name: str) -> type[Adapter]:
-    """The class that speaks with a service. One of the user's own may lie in a module beside the file.
+def own_keys(assistant: Assistant, name: str, keys: Mapping[str, Any]) -> dict[str, Any]:
+    """What the adapter of a bot is made with."""
+    own = {key: value for key, value in keys.items() if key not in _COMMON}
+    if name == "irc":
+        own["join"] = [channel for channel in keys["channels"] if channel not in (DIRECT, OTHERS)]
+    if name == "matrix" and "keys_folder" in own:
+        folder = assistant.document.folder(("bots", name))
+        own["keys_folder"] = str(folder / Path(own["keys_folder"]).expanduser())
+    return own
+
+
+def made(assistant: Assistant, name: str, own: Mapping[str, Any]) -> Adapter:
+    """What speaks with a service. It connects to nothing yet.
 
     Raises:
-        AgentError: it cannot be loaded.
+        NotInstalled: a library that it needs is not here.
+        AgentError: its class cannot be used, or does not take the keys.
     """
-    where = keys_of(assistant, name).get("adapter") or ADAPTERS[name]
-    module, _, attribute = where.partition(":")
-    folder = str(assistant.document.path.resolve().parent)
-    beside = [] if name in ADAPTERS or folder in sys.path else [folder]
-    sys.path[:0] = beside
+    adapter: Any = adapter_of(assistant, name)
+    place = assistant.document.place(("bots", name))
     try:
-        found: type[Adapter] = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as exc:
-        place = assistant.document.place(("bots", name))
-        raise AgentError(f"{place}: the adapter {where} cannot be loaded: {exc}.") from exc
-    finally:
-        for path in beside:
-            sys.path.remove(path)
+        found: Adapter = adapter(own)
+    except NotInstalled:
+        raise
+    except GemmagraphError as exc:
+        raise AgentError(f"{place}: {exc.message}", hint=exc.hint) from exc
+    except Exception as exc:
+        if name in ADAPTERS:
+            raise
+        raise AgentError(f"{place}: the adapter cannot be made: {type(exc).__name__}: {exc}.") from exc
     return found
 
 
-def platform_of(assistant: Assistant, name: str) -> str:
-    """The first part of ids of a service's people and channels.
+def adapter_of(assistant: Assistant, name: str) -> type[Adapter]:
+    """The class that speaks with a service. One of the user's own may lie beside the file.
 
     Raises:
-        AgentError: it is a service of the user's own, whose adapter cannot be loaded.
+        AgentError: it cannot be loaded, or has another name for the service than the file.
     """
     if name in ADAPTERS:
-        return PLATFORMS.get(name, name)
-    return adapter_of(assistant, name).platform
+        ours: type[Adapter] = resolve_name(ADAPTERS[name])
+        return ours
+    where, place = keys_of(assistant, name)["adapter"], assistant.document.place(("bots", name))
+    try:
+        found: type[Adapter] = load_object(where, assistant.document.folder(("bots", name)))
+    except ToolDefinitionError as exc:
+        raise AgentError(f"{place}: the adapter {where} cannot be loaded: {exc.message}", hint=exc.hint) from exc
+    platform = getattr(found, "platform", None)
+    if platform != name:
+        raise AgentError(
+            f"{place}: the bot is called {name!r}, and the `platform` of its adapter {where} is {platform!r}.",
+            hint="Give both one name: ids of people and channels begin with it.",
+        )
+    return found
+
+
+def platform_of(name: str) -> str:
+    """The first part of ids of a service's people and channels."""
+    return PLATFORMS.get(name, name)
 
 
 def rooms_of(assistant: Assistant, name: str) -> Rooms:
     """Where a bot answers, and whom."""
-    platform, keys = platform_of(assistant, name), keys_of(assistant, name)
+    platform, keys = platform_of(name), keys_of(assistant, name)
     if name != TERMINAL:
         return Rooms(platform, keys, assistant.policy)
-    others: dict[str, Rooms] = {}
-    for other in assistant.bots:
-        if other != TERMINAL:
-            platform_there = other  # unless it is known better
-            with suppress(AgentError):
-                platform_there = platform_of(assistant, other)
-            others[platform_there] = Rooms(platform_there, keys_of(assistant, other), assistant.policy)
+    others = {other: rooms_of(assistant, other) for other in assistant.bots if other != TERMINAL}
     return PretendedRooms(platform, keys, assistant.policy, others)

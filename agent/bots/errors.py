@@ -2,6 +2,7 @@
 
 GemmagraphError
 └── BotError            whoever runs the bot reads it
+    ├── NotInstalled    a library that it needs is not here
     ├── TooFast         the service wants to be left alone for some seconds
     ├── Unreachable     it cannot be reached, or fails by itself: the same is tried again
     ├── NotThere        this message cannot be sent or changed, now or later
@@ -15,6 +16,10 @@ from gemmagraph.prompts.errors import GemmagraphError
 
 class BotError(GemmagraphError):
     """Something is wrong with a bot or its chat service."""
+
+
+class NotInstalled(BotError):
+    """A library that the bot needs is not here; nothing need be wrong with its keys."""
 
 
 class TooFast(BotError):

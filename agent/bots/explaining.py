@@ -8,10 +8,12 @@ from typing import Any, Final, Literal, TypeAlias
 
 from gemmagraph.assistant import Assistant
 from gemmagraph.bots.base import Message, Place
-from gemmagraph.bots.declared import keys_of, platform_of, rooms_of
+from gemmagraph.bots.declared import TERMINAL, adapter_of, completed, keys_of, made, own_keys, platform_of, rooms_of
+from gemmagraph.bots.errors import NotInstalled
 from gemmagraph.bots.rooms import DIRECT, OTHERS, Room
-from gemmagraph.errors import GemmagraphError
+from gemmagraph.errors import AgentError, GemmagraphError
 from gemmagraph.prompts.messages import JSON
+from gemmagraph.tools.secrets import mask
 
 Doing: TypeAlias = Literal["answers", "silent", "refuses", "no tool"]
 
@@ -49,10 +51,13 @@ class Told:
     rows: tuple[Row, ...]
     lacks: str
     """Why it cannot be started here, or empty."""
+    wrong: str = ""
+    """Why it can be started nowhere, or empty."""
 
     def lines(self) -> Iterator[str]:
         """For people: a table."""
-        yield f"{self.name}: cannot be started here: {self.lacks}" if self.lacks else self.name
+        told = f"{self.name}: cannot be started here: {self.lacks}" if self.lacks else self.name
+        yield f"{self.name}: cannot be started: {self.wrong}" if self.wrong else told
         if not self.rows:
             yield "  It is silent everywhere."
             return
@@ -65,7 +70,7 @@ class Told:
 
     def as_json(self) -> dict[str, JSON]:
         rows: list[JSON] = [{key: getattr(row, key) for key in Row.__slots__} for row in self.rows]
-        return {"name": self.name, "lacks": self.lacks, "channels": rows}
+        return {"name": self.name, "lacks": self.lacks, "wrong": self.wrong, "channels": rows}
 
 
 _HEADINGS: Final = ("CHANNEL", "TOOLS", "ANSWERS", "HEARS")
@@ -79,7 +84,7 @@ def bots_of(assistant: Assistant) -> list[Told]:
         channels = dict.fromkeys([*keys_of(assistant, name)["channels"], DIRECT])
         found = ((channel, rooms.of(_place(channel, channels))) for channel in channels)
         rows = tuple(_row(assistant, channel, room) for channel, room in found if room is not None)
-        told.append(Told(name, rows, _lacks(assistant, name)))
+        told.append(Told(name, rows, *_fault(assistant, name)))
     return told
 
 
@@ -92,11 +97,13 @@ def there(assistant: Assistant, person: str | None, channel: str, tool: str | No
         tool: the one that the answer needs.
 
     Raises:
-        AgentError: an adapter of the file cannot be loaded.
+        AgentError: that bot can be started nowhere.
     """
     platform, _, inside = channel.partition(":")
     for name in assistant.bots:
-        if platform_of(assistant, name) == platform:
+        if platform_of(name) == platform:
+            if wrong := _fault(assistant, name)[1]:
+                raise AgentError(wrong)
             inside = inside.lower() if name == "irc" else inside
             place = _place(inside, keys_of(assistant, name)["channels"])
             return _there(assistant, name, place, person, tool)
@@ -108,7 +115,7 @@ def _there(assistant: Assistant, name: str, place: Place, person: str | None, to
     room = rooms.of(place)
     if room is None:
         return There(name, "silent", "the channel is not among its channels, so it is silent there")
-    user = (person or "").removeprefix(f"{platform_of(assistant, name)}:")
+    user = (person or "").removeprefix(f"{platform_of(name)}:")
     if person is not None and rooms.person(user) != person:
         return There(name, "refuses", f"{person} is nobody there: people there are {rooms.person('…')}", room.toolset)
     if why := rooms.refuses(Message("", place, user, "", "", ""), room):
@@ -120,12 +127,21 @@ def _there(assistant: Assistant, name: str, place: Place, person: str | None, to
     )
 
 
-def _lacks(assistant: Assistant, name: str) -> str:
+def _fault(assistant: Assistant, name: str) -> tuple[str, str]:
+    """Why a bot cannot be started here, and why it can be started nowhere; empty if it can."""
     try:
-        assistant.bot(name)
-    except GemmagraphError as exc:
-        return exc.message
-    return ""
+        adapter_of(assistant, name)
+        try:
+            keys = completed(name, assistant.bot(name))
+        except GemmagraphError as exc:
+            return exc.message, ""
+        if name != TERMINAL:
+            made(assistant, name, own_keys(assistant, name, keys))
+    except NotInstalled as exc:
+        return str(exc), ""
+    except AgentError as exc:
+        return "", mask(str(exc))
+    return "", ""
 
 
 def _row(assistant: Assistant, channel: str, room: Room) -> Row:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
 from gemmagraph.bots.base import Adapter, File
-from gemmagraph.bots.errors import BotError
+from gemmagraph.bots.errors import BotError, TooFast, Unreachable
 from gemmagraph.bots.inbox import Letter
 from gemmagraph.bots.text import clean
 from gemmagraph.errors import AgentError
-from gemmagraph.pictures import block_of, image_of
+from gemmagraph.pictures import image_of, with_images
+from gemmagraph.prompts.messages import Image
 
 LONGEST: Final = 20_000
 """Characters of a message that are read."""
 _MOST_FILES: Final = 4
 _PICTURE: Final = 8 * 2**20
 _TEXT: Final = 64 * 2**10
+_PATIENCE: Final = 60.0
+"""Seconds for which a file is asked for."""
+_PAUSE: Final = 0.1
 
 
 class TooMuch(BotError):
@@ -41,26 +47,25 @@ async def said_of(letter: Letter, adapter: Adapter, *, sees: bool) -> Sequence[A
         )
     if len(message.files) > _MOST_FILES:
         raise TooMuch(f"That is too much for me: {len(message.files)} files. I look at {_MOST_FILES} at most.")
-    pictures: list[Any] = []
+    pictures: list[Image] = []
     for file in message.files:
         if file.mime.startswith("image/"):
             if not sees:
                 raise TooMuch("I cannot look at pictures. Please say in words what they show.")
             try:
-                pictures.append(block_of(image_of(await adapter.fetch(file, _PICTURE))))
+                pictures.append(image_of(await _fetched(file, adapter, _PICTURE)))
             except AgentError:
                 raise TooMuch(f"{_name(file)} is no picture that I can read (PNG, JPEG, WebP, GIF).") from None
         else:
             text += f"\n\n{_name(file)}:\n{await _text(file, adapter)}"
-    identity = f"{adapter.platform}-{letter.number}"
-    content = [{"type": "text", "text": text}, *pictures] if pictures else text
-    return [{"role": "user", "content": content, "id": identity}]
+    said: Any = with_images(text, pictures) if pictures else [{"role": "user", "content": text}]
+    return [said[0] | {"id": f"{adapter.platform}-{letter.number}"}]
 
 
 async def _text(file: File, adapter: Adapter) -> str:
     if file.size is not None and file.size > _TEXT:
         raise TooMuch(f"{_name(file)} is too large for me: I read text files of up to {_TEXT // 1024} KiB.")
-    content = await adapter.fetch(file, _TEXT)
+    content = await _fetched(file, adapter, _TEXT)
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -68,6 +73,20 @@ async def _text(file: File, adapter: Adapter) -> str:
     if "\x00" in text:
         raise TooMuch(f"I cannot read {_name(file)}: I read pictures and texts (UTF-8).")
     return text
+
+
+async def _fetched(file: File, adapter: Adapter, most: int) -> bytes:
+    """What is in it; asked for again for as long as that may help."""
+    until, pause = time.monotonic() + _PATIENCE, _PAUSE
+    while True:
+        try:
+            return await adapter.fetch(file, most)
+        except (TooFast, Unreachable) as exc:
+            wait = max(exc.seconds if isinstance(exc, TooFast) else pause, _PAUSE)
+            if time.monotonic() + wait > until:
+                raise BotError(f"I could not get {_name(file)}: {exc.message} Please send it again later.") from exc
+            await asyncio.sleep(wait)
+            pause *= 2
 
 
 def _name(file: File) -> str:

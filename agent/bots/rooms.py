@@ -109,6 +109,7 @@ class PretendedRooms(Rooms):
         other = self.others.get(platform) if channel else None
         if other is None:
             return super().of(place)
+        channel = channel.lower() if platform == "irc" else channel
         if not place.direct and channel not in other.named and "/" in channel:
             channel = channel.partition("/")[2]  # behind the workspace
         return other.of(replace(place, channel=channel))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gemmagraph.bots.base import Adapter
 from gemmagraph.bots.bot import Bot
-from gemmagraph.bots.declared import TERMINAL, adapter_of, completed, rooms_of
+from gemmagraph.bots.declared import TERMINAL, completed, made, own_keys, rooms_of
 from gemmagraph.bots.errors import BotError, Revoked
 from gemmagraph.bots.lease import LEASE, listening
 from gemmagraph.bots.line import Line
@@ -37,7 +37,6 @@ GRACE: Final = 30.0
 """Seconds that turns at work have to come to their end when the process is told to end."""
 _PLACES: Final = {"ollama": 2, "gguf": 1, "transformers": 1}
 _MANY_PLACES: Final = 8
-_COMMON: Final = frozenset({"channels", "users", "links", "adapter"})
 _AGAIN: Final = 5.0
 _LAST_AGAIN: Final = 60.0
 
@@ -168,6 +167,9 @@ async def serve(serving: Serving, *, grace: float = GRACE) -> bool:
             stopping = asyncio.create_task(stop.wait())
             while not stop.is_set() and (alive := [task for task in running if not task.done()]):
                 await asyncio.wait([stopping, *alive], return_when=asyncio.FIRST_COMPLETED)
+                others = " ".join(bot.name for task, bot in running.items() if not task.done())
+                for ended in [running[task].name for task in alive if task.done()] if others else ():
+                    log.info("ended; others go on", extra={"bot": ended, "details": {"others": others}})
             stopping.cancel()
             if stop.is_set():
                 log.info("ending: turns at work come to their end")
@@ -219,13 +221,8 @@ def _service(assistant: Assistant, name: str) -> Service:
     named = name != TERMINAL or name in assistant.bots
     keys = completed(name, assistant.bot(name) if named else {})
     rooms = rooms_of(assistant, name)
-    own = {key: value for key, value in keys.items() if key not in _COMMON}
-    if isinstance(rooms, PretendedRooms):
-        own = _to_pretend(assistant, rooms)
-    elif name == "irc":
-        own["join"] = rooms.named
-    made: Any = adapter_of(assistant, name)
-    return Service(name, keys, made(own), rooms)
+    own = _to_pretend(assistant, rooms) if isinstance(rooms, PretendedRooms) else own_keys(assistant, name, keys)
+    return Service(name, keys, made(assistant, name, own), rooms)
 
 
 def _to_pretend(assistant: Assistant, rooms: PretendedRooms) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from gemmagraph.approvals import Approval
 from gemmagraph.asked import clock, left, settled, who_decides
 from gemmagraph.bots.base import Choice
 from gemmagraph.bots.text import Block, Code, Paragraph, Span, blocks_of, clean, plain
+from gemmagraph.prompts.checking.arguments import write_plainly
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.run import CallRecord, Result
 from gemmagraph.store.questions import Question
@@ -25,8 +26,7 @@ CODE: Final = 6
 
 def call_text(name: str, arguments: Mapping[str, JSON]) -> str:
     """A call in one line."""
-    said = ", ".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in arguments.items())
-    text = " ".join(clean(f"{name}({said})").split())
+    text = " ".join(clean(write_plainly(name, arguments)).split())
     return text if len(text) <= _CALL else f"{text[: _CALL - 1]}…"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from chats.discord_service import (
@@ -23,7 +23,7 @@ from chats.discord_service import (
     user,
 )
 from chats.discord_view import View
-from chats.world import PEOPLE, Request, Seen, Upload
+from chats.world import PEOPLE, Request, Seen, Upload, until_seen
 
 from gemmagraph.bots.base import Adapter, Verb
 from gemmagraph.bots.discord.adapter import DiscordAdapter
@@ -214,17 +214,7 @@ class World:
             self._views[content] = (view.show(content).strip(), tuple(view.live))
         return self._views[content]
 
-    async def until(
-        self, true: Callable[[list[Seen]], Any], channel: str = "", seconds: float = SECONDS
-    ) -> list[Seen]:
-        end = time.monotonic() + seconds
-        while True:
-            seen = await self.seen(channel or self.channel)
-            if true(seen):
-                return seen
-            if time.monotonic() > end:
-                raise TimeoutError(f"not seen within {seconds} s; there is {seen}")
-            await asyncio.sleep(0.01)
+    until = until_seen
 
     async def redeliver(self) -> None:
         await self.service.again()

@@ -94,6 +94,7 @@ class Service:
         """Interactions by id: when, and the secret."""
         self.tokens_seen_by_files: list[str] = []
         self.file_redirect = ""
+        self.file_pause = 0.0
         self._used: dict[str, tuple[float, int]] = {}
         self._last = 0
         self._told: list[tuple[str, Any]] = []
@@ -422,6 +423,8 @@ class Service:
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         self.tokens_seen_by_files.append(request.headers.get("Authorization", ""))
+        if self.file_pause:
+            return web.Response(status=429, headers={"Retry-After": f"{self.file_pause:g}"})
         if self.file_redirect:
             raise web.HTTPFound(self.file_redirect)
         content = self.contents.get(request.match_info["number"])

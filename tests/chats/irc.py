@@ -5,7 +5,6 @@ What is said on IRC is one line: people's line ends become blanks. Permissions n
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
@@ -13,14 +12,14 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from chats.irc_people import Door, Heard, Person, live, shown, until
+from chats.irc_people import Door, Heard, Person, live, shown
 from chats.irc_server import Server, parts
-from chats.world import PEOPLE, Request, Seen, Upload
+from chats.world import PEOPLE, Request, Seen, Upload, until, until_seen
 
 from gemmagraph.bots.base import Adapter, Verb
 from gemmagraph.bots.irc.adapter import IrcAdapter
@@ -189,13 +188,7 @@ class _World:
     def _id(self, each: Heard) -> str:
         return each.tags.get("msgid", "") or f"line{each.number}"
 
-    async def until(self, true: Callable[[list[Seen]], Any], channel: str = "", seconds: float = 10.0) -> list[Seen]:
-        deadline = asyncio.get_running_loop().time() + seconds
-        while not true(seen := await self.seen(channel or self.channel)):
-            if asyncio.get_running_loop().time() > deadline:
-                raise TimeoutError(f"waited in {channel or self.channel}, where there is {seen}")
-            await asyncio.sleep(0.005)
-        return seen
+    until = until_seen
 
     async def redeliver(self) -> None:
         raise NotImplementedError(self.absent["redelivery"])

@@ -6,13 +6,12 @@ import asyncio
 import base64
 import re
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from chats.irc_server import parts
-from chats.world import Request
+from chats.world import Request, until
 
 SECONDS: Final = 10.0
 _FORMATTING: Final = re.compile(r"\x03\d{0,2}(,\d{1,2})?|[\x02\x0f\x11\x16\x1d-\x1f]")
@@ -31,15 +30,6 @@ def shown(raw: str) -> str:
 def live(raw: str) -> tuple[str, ...]:
     """What clients turn into something to click on: each has its own rules, this is the most that common ones do."""
     return tuple(_CLICKED.findall(shown(raw)))
-
-
-async def until(true: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := true()):
-        if time.monotonic() > end:
-            raise TimeoutError(f"waited for {what}")
-        await asyncio.sleep(0.005)
-    return found
 
 
 @dataclass(frozen=True, eq=False)

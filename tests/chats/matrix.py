@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp import web
 from chats.matrix_client import drawn, pinged
 from chats.synapse import NAME, Synapse, synapse
-from chats.world import PEOPLE, Request, Seen, Upload
+from chats.world import PEOPLE, Request, Seen, Upload, until, until_seen
 from yarl import URL
 
 from gemmagraph.bots.base import Adapter, Verb
@@ -110,12 +110,12 @@ class World:
 
     async def joined(self, person: str, room: str) -> None:
         """Waits until somebody has followed an invitation."""
-        end = time.monotonic() + 10
-        path = f"v3/rooms/{quote(room)}/joined_members"
-        while self.user(person) not in (await self.ask(self._readers[room], "GET", path))["joined"]:
-            if time.monotonic() > end:
-                raise TimeoutError(f"{person} does not come to {room}.")
-            await asyncio.sleep(0.02)
+
+        async def come() -> bool:
+            path = f"v3/rooms/{quote(room)}/joined_members"
+            return self.user(person) in (await self.ask(self._readers[room], "GET", path))["joined"]
+
+        await until(come, f"{person} in {room}")
 
     async def direct(self, person: str) -> str:
         if person not in self._direct:
@@ -193,14 +193,12 @@ class World:
     async def rename(self, person: str, name: str) -> None:
         user = quote(self.user(person))
         await self.ask(person, "PUT", f"v3/profile/{user}/displayname", {"displayname": name})
-        end = time.monotonic() + 10
-        while True:  # rooms learn it a little later
+
+        async def known() -> bool:
             path = f"v3/rooms/{quote(self.channel)}/state/m.room.member/{user}"
-            if (await self.ask(person, "GET", path)).get("displayname") == name:
-                return
-            if time.monotonic() > end:
-                raise TimeoutError(f"{person} is not called {name} in the room.")
-            await asyncio.sleep(0.02)
+            return (await self.ask(person, "GET", path)).get("displayname") == name
+
+        await until(known, f"{person} called {name} in the room")  # it learns it a little later
 
     # What people see
 
@@ -246,15 +244,7 @@ class World:
                 return found
             at = {"from": page["end"]}
 
-    async def until(self, true: Callable[[list[Seen]], Any], channel: str = "", seconds: float = 10.0) -> list[Seen]:
-        end = time.monotonic() + seconds
-        while True:
-            seen = await self.seen(channel or self.channel)
-            if true(seen):
-                return seen
-            if time.monotonic() > end:
-                raise TimeoutError(f"It did not come true of {seen[-5:]}")
-            await asyncio.sleep(0.05)
+    until = until_seen
 
     # What goes wrong
 
@@ -264,11 +254,11 @@ class World:
 
     async def left(self) -> None:
         """Waits until the bot has no request open."""
-        end = time.monotonic() + 10
-        while self._connections:
-            if time.monotonic() > end:
-                raise TimeoutError(f"{len(self._connections)} requests of the bot are still open.")
-            await asyncio.sleep(0.01)
+
+        def gone() -> bool:  # what it has asked goes on here: a server that is asked to wait does not look who asks
+            return all(one.is_closing() for one in self._connections)
+
+        await until(gone, lambda: f"an end of {len(self._connections)} requests")
 
     async def drop(self) -> None:
         for connection in list(self._connections):

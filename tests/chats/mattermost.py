@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from chats.mattermost_client import in_browser
 from chats.mattermost_server import Server, new_id, now
-from chats.world import PEOPLE, Request, Seen, Upload
+from chats.world import PEOPLE, Request, Seen, Upload, until_seen
 
 from gemmagraph.bots.base import Adapter, Verb
 from gemmagraph.bots.mattermost.adapter import MattermostAdapter
@@ -90,17 +89,7 @@ class World:
             and (thread is None or thread == post["root_id"])
         ]
 
-    async def until(self, true: Callable[[list[Seen]], Any], channel: str = "", seconds: float = 10.0) -> list[Seen]:
-        seen: list[Seen] = []
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    seen = await self.seen(channel or self.channel)
-                    if true(seen):
-                        return seen
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            raise TimeoutError(f"What was waited for did not come; there is {seen!r}.") from None
+    until = until_seen
 
     async def redeliver(self) -> None:
         await self.server.tell_again()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from chats.world import Request, Seen, Upload
+from chats.world import Request, Seen, Upload, until_seen
 
 from gemmagraph.bots.base import (
     Choice,
@@ -222,13 +222,7 @@ class MemoryWorld:
         there = (posted.seen for posted in self.service.posted.values() if posted.channel == channel)
         return [one for one in there if thread is None or one.thread == thread]
 
-    async def until(self, true: Callable[[list[Seen]], Any], channel: str = "", seconds: float = 10.0) -> list[Seen]:
-        deadline = time.monotonic() + seconds
-        while not true(seen := await self.seen(channel or self.channel)):
-            if time.monotonic() > deadline:
-                raise TimeoutError("\n".join(map(repr, seen)) or "nothing stands there")
-            await asyncio.sleep(0.005)
-        return seen
+    until = until_seen
 
     async def redeliver(self) -> None:
         for event in list(self.service.events):

@@ -32,7 +32,8 @@ class Player(ScriptedBackend):
         self.asked = 0
         self.most = 0
         """Requests at the same time, at most."""
-        self._now = 0
+        self.now = 0
+        """Requests that are at work."""
         self.answered: Counter[str] = Counter()
         self._turns: dict[str, int] = {}
         self._piece = piece
@@ -40,8 +41,8 @@ class Player(ScriptedBackend):
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         self.asked += 1
-        self._now += 1
-        self.most = max(self.most, self._now)
+        self.now += 1
+        self.most = max(self.most, self.now)
         try:
             said = last_said(request)
             self._turns[said] = shown(request).count("user: ")
@@ -54,7 +55,7 @@ class Player(ScriptedBackend):
             self.answered[said] += 1
             yield Chunk(usage=Usage(10, 5), stop="stop")
         finally:
-            self._now -= 1
+            self.now -= 1
 
     def longest(self, said: str) -> int:
         """How many turns of people the conversation had when this was said."""

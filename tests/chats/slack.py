@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from chats.slack_service import APP, APP_TOKEN, BOT, BOT_ID, TEAM, TOKEN, Service, kind
-from chats.world import PEOPLE, Request, Seen, Upload
+from chats.world import PEOPLE, Request, Seen, Upload, until, until_seen
 
 from gemmagraph.bots.base import Verb
 from gemmagraph.bots.slack.adapter import SlackAdapter
@@ -17,7 +15,6 @@ from gemmagraph.bots.slack.adapter import SlackAdapter
 IDS = {"ann": "U0ANN0000", "bob": "U0BOB0000", "eve": "U0EVE0000", "robot": "U0ROBOT00", "bot": BOT}
 WHO = {user: person for person, user in IDS.items()}
 WHAT = {"chat.postMessage": "send", "chat.update": "edit"}
-PATIENCE = 10.0
 URL = re.compile(r"https?://[^\s<>|]+")
 BARE = re.compile(r"(?<![\w@.-])(?:[\w-]+\.)+(?:com|org|net|io|dev|example|test)\b(?:/[^\s<>|]*)?")
 MARK = re.compile(r"<([^<>\n]+)>")
@@ -145,32 +142,17 @@ class World:
             "actions": [{**button, "block_id": "b", "action_ts": self.service.ts()}],
         }
         self.service.delivered.append(("interactive", payload))
-        await self._wait(lambda: self.service.sockets, "the bot to be there")
+        await until(lambda: self.service.sockets, "the bot to be there")
         assert await self.service.attempt("interactive", payload), "Slack shows that the app did not answer in time."
 
     async def seen(self, channel: str, thread: str | None = None) -> list[Seen]:
         kept = [shown(one) for one in self.service.messages[channel]]
         return [one for one in kept if thread is None or one.thread == thread]
 
-    async def until(
-        self, true: Callable[[list[Seen]], Any], channel: str = "", seconds: float = PATIENCE
-    ) -> list[Seen]:
-        end = time.monotonic() + seconds
-        while not true(seen := await self.seen(channel or self.channel)):
-            if time.monotonic() > end:
-                raise TimeoutError(f"It did not come to pass; there stands: {seen}")
-            await asyncio.sleep(0.02)
-        return seen
-
-    async def _wait(self, true: Callable[[], Any], what: str) -> None:
-        end = time.monotonic() + PATIENCE
-        while not true():
-            if time.monotonic() > end:
-                raise TimeoutError(f"Waited for {what}.")
-            await asyncio.sleep(0.02)
+    until = until_seen
 
     async def redeliver(self) -> None:
-        await self._wait(lambda: self.service.sockets, "the bot to be there")
+        await until(lambda: self.service.sockets, "the bot to be there")
         for kind_of_it, payload in list(self.service.delivered):
             for attempt in range(1, 4):
                 if await self.service.attempt(kind_of_it, payload, attempt):
@@ -179,11 +161,11 @@ class World:
     async def drop(self) -> None:
         for socket in (cut := list(self.service.sockets)):
             socket.cut.abort()  # type: ignore[attr-defined]  # the stand-in puts it there
-        await self._wait(lambda: not any(one in self.service.sockets for one in cut), "the end of the connection")
+        await until(lambda: not any(one in self.service.sockets for one in cut), "the end of the connection")
 
     async def until_gone(self) -> None:
         """Until the bot has no connection."""
-        await self._wait(lambda: not self.service.sockets, "the end of the connection")
+        await until(lambda: not self.service.sockets, "the end of the connection")
 
     def refuse(self, seconds: float, times: int = 1) -> None:
         self.service.refusals += [seconds] * times

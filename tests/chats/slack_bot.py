@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from chats.slack import PATIENCE, World
-from chats.world import Heard
+from chats.slack import World
+from chats.world import Heard, until
 
 from gemmagraph.bots.base import Message, Place
 from gemmagraph.bots.slack.adapter import SlackAdapter
@@ -27,13 +26,10 @@ class Bot:
         self.task = asyncio.create_task(self.adapter.listen(heard))
 
     async def until(self, true: Callable[[], Any], what: str = "it") -> None:
-        end = time.monotonic() + PATIENCE
-        while not true():
-            if self.task.done():
-                self.task.result()
-            if time.monotonic() > end:
-                raise TimeoutError(f"Waited for {what}; told was {self.heard.events}.")
-            await asyncio.sleep(0.005)
+        await until(
+            lambda: true() or (self.task.done() and self.task.result()),
+            lambda: f"{what}; told was {self.heard.events}",
+        )
 
     async def told(self, number: int = 1) -> list[Any]:
         """The first events, each once, as soon as there are so many."""

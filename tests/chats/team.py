@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from chats.players import Player
-from chats.world import Seen, World
+from chats.world import Seen, World, until
 
 from gemmagraph import Agent, Gemma, tool
 from gemmagraph.bots.bot import Bot
@@ -40,8 +40,11 @@ class Team:
     places: int = 4
     patience: float = 3.0
     hosts: tuple[str, ...] = ()
+    edit_every: float | None = None
+    """Seconds, if not those of the service."""
     done: list[str] = field(default_factory=list)
     """What was restarted."""
+    _running: asyncio.Task[None] | None = None
 
     @property
     def groups(self) -> dict[str, list[str]]:
@@ -75,6 +78,8 @@ class Team:
         else:
             agent = Agent(Gemma(self.player), [restart, look], policy=policy, store=store)
         adapter = self.world.adapter()
+        if self.edit_every is not None:
+            adapter.traits = replace(adapter.traits, edit_every=self.edit_every)
         keys = {"channels": {self.world.channel: None, **ROOMS}, **self.rooms}
         rooms = Rooms(adapter.platform, keys, policy)
         agents = dict.fromkeys(rooms.toolsets, agent)
@@ -83,7 +88,7 @@ class Team:
         up = asyncio.Event()
         connected = bot.connected
         bot.connected = lambda: (connected(), up.set())[0]  # type: ignore[method-assign]
-        running = asyncio.create_task(bot.run())
+        self._running = running = asyncio.create_task(bot.run())
         waiting = asyncio.create_task(up.wait())
         try:
             async with asyncio.timeout(20):
@@ -110,15 +115,17 @@ class Team:
 
     async def quiet(self, bot: Bot) -> None:
         """Waits until what was pressed and typed has had its effect."""
-        async with asyncio.timeout(15):
-            while bot.busy:  # noqa: ASYNC110
-                await asyncio.sleep(0.002)
+        await until(lambda: not bot.busy, "an end of what was pressed and typed", 15)
+
+    async def ended(self, seconds: float) -> None:
+        """Waits until the bot ends by itself."""
+        assert self._running is not None
+        await asyncio.wait([self._running], timeout=seconds)
 
     async def settled(self, bot: Bot) -> None:
         """Waits until nothing is at work."""
         async with asyncio.timeout(15):
-            while any(not one.idle for one in bot.conversations.values()) or bot.busy:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+            await bot.rest()
 
 
 def by_bot(seen: list[Seen], text: str = "") -> list[Seen]:

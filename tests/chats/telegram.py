@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from chats.telegram_server import BOT, Server, buttons
 from chats.telegram_touch import part, typed
-from chats.world import PEOPLE, Seen, Upload
+from chats.world import PEOPLE, Seen, Upload, until_seen
 
 from gemmagraph.bots.base import Verb
 from gemmagraph.bots.telegram.adapter import TelegramAdapter
@@ -226,13 +225,7 @@ class World(Server):
             pings=tuple(pings),
         )
 
-    async def until(self, true: Callable[[list[Seen]], Any], channel: str = "", seconds: float = 10.0) -> list[Seen]:
-        end = time.monotonic() + seconds
-        while not true(there := await self.seen(channel or self.channel)):
-            if time.monotonic() > end:
-                raise TimeoutError(f"Not true within {seconds:g} s of what stands there: {there}")
-            await asyncio.sleep(0.01)
-        return there
+    until = until_seen
 
 
 def _pieces(text: str) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 from chats.telegram_touch import kept, units
-from chats.world import Request
+from chats.world import Request, until
 
 BOT = {"id": 7000000001, "is_bot": True, "first_name": "Gemma", "username": "gemma_test_bot"}
 MOST_FILE = 20 * 1024 * 1024
@@ -121,11 +121,9 @@ class Server:
         """As after a fault of the server's store: it gives out all there is, whatever offset is asked for."""
         self._again = list(self._all)
         self._news.set()
-        end = time.monotonic() + 10
-        while self._again and self._waiting:
-            if time.monotonic() > end:
-                raise TimeoutError(f"{len(self._again)} updates were not taken a second time.")
-            await asyncio.sleep(0.005)
+        await until(
+            lambda: not (self._again and self._waiting), lambda: f"{len(self._again)} updates taken a second time"
+        )
 
     async def drop(self) -> None:
         if self._runner is not None and self._runner.server is not None:

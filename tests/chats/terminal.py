@@ -13,18 +13,18 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from chats.world import Request, Seen, Upload
+from chats.world import Request, Seen, Upload, until, until_seen
 
 from gemmagraph.bots.base import Adapter, Verb
 from gemmagraph.bots.terminal.adapter import TerminalAdapter
 
 _ACTION = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|([\s\S])")
 _UNFINISHED = re.compile(r"\x1b(\[[?0-9;]*)?$")
-_MESSAGE = re.compile(r"#(\d+) (\S+?)@([^\s/:]+)(?:/(\d+))?( \(changed\))?:(?: (.*))?")
+_MESSAGE = re.compile(r"#(\d+) (\S+?)@([^\s/:]+)(?:/(\d+))?( \((?:changed|again)\))?:(?: (.*))?")
 _OFFERS = re.compile(r"((?:\[\w+\] ?)+): \.press \d+ \w+")
 
 
@@ -125,11 +125,12 @@ class World:
                 return
             if not data:
                 return
+            at = time.monotonic()
             self.eyes.take(decoder.decode(data))
-            self._there = self._looked()
+            self._there = self._looked(at)
 
-    def _looked(self) -> dict[str, tuple[str, Seen]]:
-        """The messages on the screen, as they were written last."""
+    def _looked(self, at: float) -> dict[str, tuple[str, Seen]]:
+        """The messages on the screen, as they were written last; what is new came at that time."""
         there: dict[str, tuple[str, Seen]] = {}
         for number, who, where, thread, rows in [*_messages(self.eyes.rows)]:  # whole: rows come behind
             raw = "\n".join(rows)
@@ -138,7 +139,7 @@ class World:
             before = self._there.get(number)
             edits = before[1].edits + (raw != before[1].raw) if before is not None else 0
             if who == "bot" and (before is None or edits > before[1].edits):
-                self.requests.append(Request(time.monotonic(), "edit" if edits else "send", number))
+                self.requests.append(Request(at, "edit" if edits else "send", number))
             verbs: Any = tuple(re.findall(r"\w+", offers[1])) if offers else ()
             text = text[: offers.start()].strip() if offers else text
             channel = f"direct({who})" if where == "direct" else where
@@ -184,11 +185,7 @@ class World:
             def new() -> list[str]:
                 return [id for id, (_, one) in self._there.items() if id not in before and one.who == person]
 
-            deadline = time.monotonic() + 10
-            while not (found := new()):
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"{said!r} did not come; there is:\n{self.screen}")
-                await asyncio.sleep(0.002)
+            found: list[str] = await until(new, lambda: f"{said!r}, but\n{self.screen}")
             return found[0]
 
     async def change(self, person: str, channel: str, message: str, text: str) -> None:
@@ -204,13 +201,7 @@ class World:
         there = [one for where, one in self._there.values() if where == channel and one.text != "(taken away)"]
         return [one for one in there if thread is None or one.thread == thread]
 
-    async def until(self, true: Callable[[list[Seen]], Any], channel: str = "", seconds: float = 10.0) -> list[Seen]:
-        deadline = time.monotonic() + seconds
-        while not true(seen := await self.seen(channel or self.channel)):
-            if time.monotonic() > deadline:
-                raise TimeoutError(self.screen)
-            await asyncio.sleep(0.005)
-        return seen
+    until = until_seen
 
     @property
     def prompt(self) -> str:

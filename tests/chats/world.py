@@ -6,11 +6,15 @@ speaks to. What people do and see goes past the adapter, over the service.
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 from gemmagraph.bots.base import Adapter, Verb
+from gemmagraph.errors import StoreError
 
 PEOPLE = ("ann", "bob", "eve")
 
@@ -112,7 +116,7 @@ class World(Protocol):
         """What stands there now, the oldest first; None: in the channel and all its threads."""
 
     async def until(self, true: Callable[[list[Seen]], Any], channel: str = "", seconds: float = 10.0) -> list[Seen]:
-        """Waits until something is true of what stands in the channel."""
+        """Waits until something is true of what stands in the channel: `until_seen` does it in every world."""
 
     async def redeliver(self) -> None:
         """All events so far are delivered once more, as the service does when it does not know that they came."""
@@ -131,6 +135,40 @@ class World(Protocol):
 
     def forbid(self, channel: str) -> None:
         """The bot may not write there any more."""
+
+
+async def until(true: Callable[[], Any], what: str | Callable[[], object] = "it", seconds: float = 10.0) -> Any:
+    """What is true, or what the awaitable comes to, once it is.
+
+    Raises:
+        TimeoutError: it says what was waited for.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                found = true()
+                if inspect.isawaitable(found):
+                    found = await found
+                if found:
+                    return found
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise TimeoutError(f"Not within {seconds:g} s: {what() if callable(what) else what}") from None
+
+
+async def until_seen(
+    world: World, true: Callable[[list[Seen]], Any], channel: str = "", seconds: float = 10.0
+) -> list[Seen]:
+    """The method `until` of every world."""
+    seen: list[Seen] = []
+
+    async def look() -> Any:
+        nonlocal seen
+        seen = await world.seen(channel or world.channel)
+        return true(seen)
+
+    await until(look, lambda: f"something else than\n{getattr(world, 'screen', seen)}", seconds)
+    return seen
 
 
 @dataclass
@@ -153,3 +191,29 @@ class Heard:
 
     def lost(self, why: str) -> None:
         self.down.append(why)
+
+
+@dataclass
+class Full(Heard):
+    """A receiver that cannot keep what it is told, some times."""
+
+    failures: int = 2
+
+    async def accept(self, events: Sequence[Any], cursor: str | None = None) -> None:
+        if events and self.failures:
+            self.failures -= 1
+            raise StoreError("The disk is full.")
+        await super().accept(events, cursor)
+
+
+@dataclass
+class Slow(Heard):
+    """A receiver that takes two milliseconds, and notes when it had kept what."""
+
+    kept: dict[str, float] = field(default_factory=dict)
+    """By the text of messages."""
+
+    async def accept(self, events: Sequence[Any], cursor: str | None = None) -> None:
+        await asyncio.sleep(0.002)
+        await super().accept(events, cursor)
+        self.kept |= {event.text: time.monotonic() for event in events}

@@ -29,6 +29,7 @@ sys.path.append(str(Path(__file__).parent.parent))  # `chats` and `test_docs` ar
 
 from chats.memory import MemoryAdapter, MemoryWorld
 from chats.team import by_bot, run
+from chats.world import until
 from test_docs import blocks, commands, fits
 
 from gemmagraph import Gemma
@@ -330,12 +331,12 @@ RULED = [
 
 
 @pytest.fixture(scope="module")
-def opened() -> Iterator[Callable[[str | None], dict[str, Tool]]]:
+def opened(running: Stack) -> Iterator[Callable[[str | None], dict[str, Tool]]]:
     """The tools of each toolset."""
     kept: dict[str | None, Assistant] = {}
 
     def of(toolset: str | None) -> dict[str, Tool]:
-        kept.setdefault(toolset, load_assistant(FOLDER / "assistant.yaml", toolset=toolset))
+        kept.setdefault(toolset, load_assistant(running.folder / "assistant.yaml", toolset=toolset))
         return {tool.name: tool for tool in run_sync(kept[toolset].open())}
 
     yield of
@@ -424,8 +425,7 @@ def test_a_whole_evening_on_call(stack: Stack) -> None:
         serving.store.close()
 
     async def evening() -> None:
-        while not WORLD.service.receivers:  # noqa: ASYNC110 - bounded by `run`
-            await asyncio.sleep(0.002)
+        await until(lambda: WORLD.service.receivers)
         thread = await WORLD.say("ann", "is production well?", to_bot=True)
         await WORLD.until(lambda seen: by_bot(seen, "web 1.4.1 is degraded."))
         await WORLD.say("ann", "then deploy web 1.4.2 to production", thread=thread)

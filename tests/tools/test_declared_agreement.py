@@ -303,7 +303,11 @@ class Maker:
             "company": {"adapter": "company.chat:Adapter", "of_its_own": [1, {"a": None}]},
         }
         terminal = self.one({}, common)
-        return {name: {**keys, **common} for name, keys in services.items()} | {"terminal": terminal}
+        ids = {"matrix": "!a:b", "discord": "1", "telegram": "-1", "irc": "#ops", "mattermost": 26 * "a"}
+        found = {name: {**keys, **common} for name, keys in services.items()}
+        for name, channel in ids.items():
+            found[name]["channels"] = {channel: "base", "direct": None, "*": room}
+        return found | {"terminal": terminal}
 
 
 def valid_files(count: int, seed: int) -> Iterator[tuple[Any, str]]:

@@ -134,8 +134,8 @@ FAULTS: dict[str, tuple[str, str]] = {
         "toolsets.more.extends: there is no toolset 'bass'; did you mean 'base'?",
     ),
     "toolset of a bot": (
-        "toolsets: {base: {instructions: x}}\nbots: {telegram: {token: t, channels: {C1: «other}}}",
-        "bots.telegram.channels.C1: there is no toolset 'other'. There are: base.",
+        "toolsets: {base: {instructions: x}}\nbots: {telegram: {token: t, channels: {'-1': «other}}}",
+        "bots.telegram.channels.-1: there is no toolset 'other'. There are: base.",
     ),
     "toolset of a bot's room": (
         "toolsets: {base: {instructions: x}}\nbots: {terminal: {channels: {'#a': {toolset: «bas}}}}",

@@ -74,6 +74,7 @@ class ShellBody:
         stdin: What it reads; here `secrets` can be named too.
         env: What it finds in its environment beside PATH, LANG and HOME. `args` cannot be named here.
         cwd: The folder where it starts, literally, instead of the current one.
+        folder: Where a relative path of the program begins, refused without it, and a relative `cwd`.
         sandbox: As a mapping or a `Sandbox`; None runs it without one.
         ok_exit_codes: The exit codes that are no failure.
         limits: What it may use of this machine.
@@ -96,14 +97,15 @@ class ShellBody:
         ok_exit_codes: Collection[int] = (0,),
         limits: ProcessLimits | None = None,
         secrets: Secrets | None = None,
+        folder: str | os.PathLike[str] | None = None,
     ) -> None:
         faults: list[Fault] = []
         self._secrets = secrets if secrets is not None else Secrets()
-        self._name, self._arguments = _read_argv(argv, faults)
-        self._program = find_program(self._name)
+        self._name, self._arguments = _read_argv(argv, faults, relative=folder is not None)
+        self._program = find_program(_at(folder, self._name) if os.path.dirname(self._name) else self._name)
         self._stdin = field_or_fault(stdin, (*_CALL, "secrets"), ("shell", "stdin"), faults)
         self._env = {name: _read_variable(name, value, faults) for name, value in (env or {}).items()}
-        self._cwd = _read_cwd(cwd, faults)
+        self._cwd = _read_cwd(cwd, folder, faults)
         self._sandbox = _read_sandbox(sandbox, faults)
         self._ok = _read_exit_codes(ok_exit_codes, faults)
         self._limits = limits or ProcessLimits()
@@ -119,8 +121,8 @@ class ShellBody:
         if problem := unsupported():
             return problem
         if self._program is None:
-            absolute = os.path.isabs(self._name)
-            return f"there is no program {self._name}" if absolute else f"the program {self._name} is not on the PATH"
+            path = os.path.dirname(self._name)
+            return f"there is no program {self._name}" if path else f"the program {self._name} is not on the PATH"
         if self._cwd is not None and not os.path.isdir(self._cwd):
             return f"there is no folder {self._cwd}"
         if self._sandbox is not None and (problem := self._sandbox.missing()):
@@ -175,7 +177,9 @@ class ShellBody:
         }
 
 
-def _read_argv(argv: Sequence[str | Mapping[str, str]], faults: list[Fault]) -> tuple[str, tuple[_Argument, ...]]:
+def _read_argv(
+    argv: Sequence[str | Mapping[str, str]], faults: list[Fault], *, relative: bool
+) -> tuple[str, tuple[_Argument, ...]]:
     """The program and its arguments."""
     key: Key = ("shell", "argv")
     if isinstance(argv, str) or not argv or not all(isinstance(element, str | Mapping) for element in argv):
@@ -187,7 +191,7 @@ def _read_argv(argv: Sequence[str | Mapping[str, str]], faults: list[Fault]) -> 
         faults.append(Fault((*key, 0), "is the program, and has a placeholder.", "Name one program."))
     elif not name or "\0" in name:
         faults.append(Fault((*key, 0), "names no program."))
-    elif os.path.dirname(name) and not os.path.isabs(name):
+    elif os.path.dirname(name) and not os.path.isabs(name) and not relative:
         faults.append(Fault((*key, 0), f"{name!r} is a relative path.", "Give a name on the PATH, or a whole path."))
     arguments: list[_Argument] = []
     ended = False
@@ -237,12 +241,16 @@ def _read_variable(name: str, value: object, faults: list[Fault]) -> Field:
     return field_or_fault(value, ("bind", "context", "secrets"), key, faults)
 
 
-def _read_cwd(cwd: str | None, faults: list[Fault]) -> str | None:
+def _read_cwd(cwd: str | None, folder: str | os.PathLike[str] | None, faults: list[Fault]) -> str | None:
     if cwd is None:
         return None
     if not cwd or "{{" in cwd or "\0" in cwd:
         faults.append(Fault(("shell", "cwd"), f"{cwd!r} is no folder.", "Write its path, without placeholders."))
-    return os.path.abspath(os.path.expanduser(cwd))
+    return _at(folder, cwd)
+
+
+def _at(folder: str | os.PathLike[str] | None, path: str) -> str:
+    return os.path.abspath(os.path.join(folder or "", os.path.expanduser(path)))
 
 
 def _read_sandbox(given: Sandbox | Mapping[str, object] | None, faults: list[Fault]) -> Sandbox | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gemmagraph.tools.declared.bodies import PYTHON
 from gemmagraph.tools.declared.forms import Anything, Boolean, Choice, Number, Text, whole
 from gemmagraph.tools.declared.structures import Either, Key, Keys, Listing, MapOf, Plain
 from gemmagraph.tools.declared.vocabulary import NAME, PEOPLE, SECRET, SOME_TEXT, URL, WRITTEN
@@ -30,7 +31,6 @@ HOST: Final = Text(pattern=r"^(\*\.)?[A-Za-z0-9.-]+$", right="a host: example.or
 INVITER: Final = Text(
     pattern=r"^(@[^:\s]+|\*):\S+$", right="a Matrix user: @ann:example.org, or *:example.org for all of a server"
 )
-ADAPTER: Final = Text(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", right="a class: package.module:Class")
 
 _CHANNELS: Final = (
     "The toolset of each channel, by its id; `direct`: of direct messages, `*`: of all that is not named. Elsewhere"
@@ -47,11 +47,23 @@ _COMMON: Final = {
         "Hosts whose links may be live in what it says; others are shown as code, which no service opens.",
     ),
 }
+_IDS: Final = {
+    "slack": ("[A-Z][A-Z0-9]+", "C0123"),
+    "matrix": (r"!\S+", "!AbCdEf:example.org"),
+    "discord": ("[0-9]+", "1029384756102938475"),
+    "telegram": ("-?[0-9]+", "-1001234567890"),
+    "irc": (r"[#&+!][^\s,]*", "#ops"),
+    "mattermost": ("[a-z0-9]{26}", "9yk3ws1mqbnqx8fmk1cuxf5sdh"),
+}
+"""What channels are called by their services, and an example."""
 _HERE: Final = Key(URL, "Another address of the service: for tests, proxies and servers of one's own.")
 
 
 def _service(name: str, says: str, keys: dict[str, Key], **relations: Any) -> Key:
-    return Key(Keys(f"bot_{name}", {**keys, **_COMMON}, says=says, **relations), says)
+    ids, example = _IDS[name]
+    named = f"the id of a channel, such as {example}, or direct or *"
+    channels = Key(MapOf(_ROOM, names=rf"^(direct|\*|{ids})$", named=named), _CHANNELS, required=True)
+    return Key(Keys(f"bot_{name}", {**keys, **_COMMON, "channels": channels}, says=says, **relations), says)
 
 
 def _token(says: str, *, required: bool = True) -> Key:
@@ -137,7 +149,7 @@ BOTS: Final = Keys(
         "bot_other",
         {
             "adapter": Key(
-                ADAPTER,
+                PYTHON,
                 f"The class of your adapter. Those that need none: {', '.join(_SERVICES)}.",
                 required=True,
             ),

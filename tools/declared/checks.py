@@ -40,7 +40,7 @@ MADE: Final = (
     "A path begins with a slash, and has no query and no step `..`.",
     "A `base_url` has no query, no fragment and no user.",
     "A GET or HEAD request sends nothing.",
-    "A program is a name on the PATH or a whole path, without placeholders.",
+    "A program is a name on the PATH or a path, without placeholders.",
     "Folders (`cwd`, and `write` of a sandbox) are paths without placeholders; those of a sandbox whole ones.",
     "A `select` is JMESPath; a template names the result, and a text under `errors` arguments or the response.",
     "A `max_chars` with a unit is from 200 to 2,000,000 too.",

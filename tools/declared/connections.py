@@ -60,7 +60,7 @@ _HTTP = Keys(
 _SQL = Keys(
     "sql_connection",
     {
-        "dsn": Key(SECRET, "The database as an SQLAlchemy URL, mostly a secret.", required=True),
+        "dsn": Key(SECRET, "The database as a URL, mostly a secret.", required=True),
         "read_only": Key(Boolean(), "Whether the database itself refuses to write."),
         "max_rows": Key(whole(1), "The most rows of a result."),
         "max_bytes": Key(SIZE, "The most bytes of a result."),

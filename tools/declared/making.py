@@ -82,7 +82,7 @@ class Maker:
             said = self.document.parts(path, CONNECTION)
             if not said or self.document.settings.missing(path):
                 continue
-            made = self.guarded(path, partial(self._connection, said))
+            made = self.guarded(path, partial(self._connection, path, said))
             if made is not None and self.document.right(path):
                 self.connections[name] = made
 
@@ -128,11 +128,11 @@ class Maker:
             faults = _faults_of(exc)
             self.problems += [file.problem(("defaults", *one.key), one.message, one.hint) for one in faults]
 
-    def _connection(self, said: Mapping[str, Any]) -> Any:
+    def _connection(self, path: KeyPath, said: Mapping[str, Any]) -> Any:
         if "sql" in said:
             from gemmagraph.tools.guards.databases import SqlConnection
 
-            return SqlConnection(**said["sql"], secrets=self.secrets)
+            return SqlConnection(**said["sql"], secrets=self.secrets, folder=self.document.folder(path))
         from gemmagraph.tools.bodies.http_connection import HttpConnection
 
         return HttpConnection(**said["http"], secrets=self.secrets)
@@ -193,7 +193,7 @@ class Maker:
         if kind == "shell":
             from gemmagraph.tools.bodies.shell import ShellBody
 
-            return ShellBody(**keys, secrets=self.secrets)
+            return ShellBody(**keys, secrets=self.secrets, folder=self.document.folder(path))
         name = keys.pop("connection", None)
         shared = self.connections.get(name) if kind in (self._table("connections").get(name) or ()) else None
         if kind == "sql":

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from gemmagraph.tools.declared import units
 from gemmagraph.tools.declared.bodies import PYTHON
-from gemmagraph.tools.declared.bots import ADAPTER, HOST, INVITER
+from gemmagraph.tools.declared.bots import HOST, INVITER
 from gemmagraph.tools.declared.checks import CHECKS, MADE
 from gemmagraph.tools.declared.format import assistant_schema
 from gemmagraph.tools.declared.forms import DURATION, RATE, SIZE, Form
@@ -89,7 +89,6 @@ _KINDS: Final[Mapping[str, tuple[Form, str]]] = {
     "digest": (PIN, PIN.right),
     "need": (NEED, NEED.right),
     "host": (HOST, HOST.right.partition(": ")[2]),
-    "adapter": (ADAPTER, ADAPTER.right.partition(": ")[2]),
     "inviter": (INVITER, INVITER.right.partition(": ")[2]),
     "text or number": (WRITTEN, f"{WRITTEN.right}, taken as it is written"),
     "values": (VALUES, "a mapping of names to texts, numbers, true, false, null, or lists of these"),

@@ -72,6 +72,7 @@ class SqlConnection:
         timeout: seconds that a statement may take.
         connections: statements that run at once; others wait.
         secrets: those that `dsn` may name.
+        folder: where the path of a file begins, instead of the current one.
 
     Raises:
         ToolDefinitionError: these cannot be used.
@@ -87,9 +88,10 @@ class SqlConnection:
         timeout: float | str = 30.0,
         connections: int = 4,
         secrets: Secrets | None = None,
+        folder: str | os.PathLike[str] = "",
     ) -> None:
         faults: list[Fault] = []
-        self._address = Address(dsn, secrets if secrets is not None else Secrets(), faults)
+        self._address = Address(dsn, secrets if secrets is not None else Secrets(), faults, Path(folder))
         self.read_only = read_only
         self.max_rows = _positive("max_rows", max_rows, faults)
         self.max_bytes = _read("max_bytes", max_bytes, size, faults)

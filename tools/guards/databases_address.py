@@ -24,7 +24,8 @@ _PASSWORD: Final = re.compile(r"(://[^:@/]*):[^@/]*@|(?<=[?&]password=)[^&]*")
 class Address:
     """`sqlite:///file.db`, `postgresql://role:password@host/name`, or secrets that hold one or a part of one."""
 
-    def __init__(self, dsn: str, secrets: Secrets, faults: list[Fault]) -> None:
+    def __init__(self, dsn: str, secrets: Secrets, faults: list[Fault], folder: Path) -> None:
+        self._folder = folder
         self._dsn = field_or_fault(dsn, ("secrets",), _KEY, faults)
         self._secrets = secrets
         unknown = (path for path in self._dsn.paths if len(path.steps) != 1 or path.steps[0] not in secrets.declared)
@@ -52,7 +53,7 @@ class Address:
             if why := self._secrets.declared[str(path.steps[0])].missing:
                 return why
         if self._sort == "sqlite" and read_only and self._dsn.literal is not None:
-            file = _path(self._dsn.literal)
+            file = self._path(self._dsn.literal)
             return None if file.is_file() else f"there is no database {file}"
         return None
 
@@ -69,7 +70,7 @@ class Address:
         if scheme is None or (scheme[1] == "sqlite" and not _file(dsn)):
             raise ToolDefinitionError(f"{self.shown} is no address of a database that is known here.", hint=_FORMS)
         if scheme[1] == "sqlite":
-            return _path(dsn)
+            return self._path(dsn)
         from sqlalchemy import exc, make_url
 
         try:
@@ -78,15 +79,14 @@ class Address:
             # Not from the error: its message may hold the password.
             raise ToolDefinitionError(f"{self.shown} cannot be read as an address.", hint=_FORMS) from None
 
+    def _path(self, dsn: str) -> Path:
+        return (self._folder / Path(_file(dsn)).expanduser()).absolute()
+
 
 def _file(dsn: str) -> str:
     """The name of the file; empty if there is none: a database in memory would be empty each time."""
     name = dsn.removeprefix("sqlite:///")
     return "" if name in (dsn, ":memory:") or "?" in name else name
-
-
-def _path(dsn: str) -> Path:
-    return Path(_file(dsn)).expanduser().absolute()
 
 
 def _quoted(value: str) -> str:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from gemmagraph.bots.base import Adapter, Choice, File, Place, Receiver, Traits
+from gemmagraph.bots.bodies import at_most
 from gemmagraph.bots.discord.text import length, render, spoken
-from gemmagraph.bots.errors import BotError, NotThere, Revoked, Unreachable
+from gemmagraph.bots.errors import BotError, NotInstalled, NotThere, Revoked, Unreachable
 from gemmagraph.bots.text import Block
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _library() -> None:
             warnings.simplefilter("ignore", DeprecationWarning)  # of `audioop`, which it wants for voice
             import discord  # noqa: F401
     except ImportError:
-        raise BotError('Discord needs its library: pip install "gemmagraph[discord]"') from None
+        raise NotInstalled('Discord needs its library: pip install "gemmagraph[discord]"') from None
 
 
 def _look(blocks: Sequence[Block], choices: Sequence[Choice]) -> dict[str, JSON]:
@@ -199,6 +200,8 @@ async def _download(url: str, most: int, base: str) -> bytes:
     """Without the token: what it goes with would have it too."""
     import aiohttp
 
+    from gemmagraph.bots.discord.client import too_fast
+
     parts, ours = urlsplit(url), urlsplit(base)
     if not (parts.scheme == "https" and parts.netloc in _CDN) and (not base or parts[:2] != ours[:2]):
         raise NotThere("The file is not with Discord.")
@@ -208,15 +211,12 @@ async def _download(url: str, most: int, base: str) -> bytes:
             aiohttp.ClientSession(timeout=limit) as session,
             session.get(url, allow_redirects=False) as answer,
         ):
-            if answer.status == 429 or answer.status >= 500:
+            if answer.status == 429:
+                raise too_fast(answer.headers)
+            if answer.status >= 500:
                 raise Unreachable(f"Discord does not give the file (status {answer.status}).")
             if answer.status != 200:
                 raise NotThere(f"Discord does not give the file (status {answer.status}).")
-            content = bytearray()
-            async for part in answer.content.iter_chunked(_PART):
-                content += part
-                if len(content) > most:
-                    raise NotThere(f"The file is larger than {most:,} bytes.")
-            return bytes(content)
+            return await at_most(most, answer.content.iter_chunked(_PART))
     except (aiohttp.ClientError, TimeoutError) as exc:
         raise Unreachable(f"The file cannot be fetched ({type(exc).__name__}).") from None

@@ -237,14 +237,19 @@ def _answered(error: discord.HTTPException) -> BotError:
     if error.status == 401:
         return Revoked("Discord does not take the token of the bot any more.")
     if error.status == 429:
-        said = error.response.headers.get("Retry-After", "")
-        return TooFast(float(said) if said.replace(".", "", 1).isdecimal() else _UNSAID)
+        return too_fast(error.response.headers)
     if error.status >= 500:
         return Unreachable(f"Discord fails (status {error.status}).")
     if not error.code and error.status == 403:  # of what stands in front of the API, not of the API
         return Unreachable("Discord lets no request through.")
     why = _WHY.get(error.code, f"Discord refuses this (status {error.status}, code {error.code}).")
     return Refused(why, error.code)
+
+
+def too_fast(headers: Mapping[str, str]) -> TooFast:
+    """What an answer 429 asks for."""
+    said = headers.get("Retry-After", "")
+    return TooFast(float(said) if said.replace(".", "", 1).isdecimal() else _UNSAID)
 
 
 def _quiet() -> None:

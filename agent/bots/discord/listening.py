@@ -24,7 +24,7 @@ from gemmagraph.bots.discord.client import Client, translated
 from gemmagraph.bots.discord.cursor import Cursor, moment
 from gemmagraph.bots.discord.events import COMMANDS, edited_of, guild_of, is_said, message_of, place_of, pressed_of
 from gemmagraph.bots.errors import BotError, NotThere, Revoked, TooFast
-from gemmagraph.errors import StoreError
+from gemmagraph.bots.keeping import until_kept
 
 log: Final = logging.getLogger("gemmagraph.bots")
 
@@ -90,6 +90,8 @@ class Listening:
         self._floor = self._cursor.floor
         """What is newer in them may have been missed."""
         self._connected, self._gone = asyncio.Event(), asyncio.Event()
+        self._told = ""
+        """Why there is no connection."""
         self._named = False
 
     async def run(self) -> None:
@@ -168,6 +170,7 @@ class Listening:
         self._put(_Missed(client, _DIRECT, dict.fromkeys(self._cursor.direct, self._floor + 1)))
 
     def ready(self) -> None:
+        self._told = ""
         self._connected.set()
         self._gone.clear()
         self._receiver.connected()
@@ -176,7 +179,8 @@ class Listening:
             self._put_aside(self._name_commands(self.client))
 
     def cut(self) -> None:
-        self._cut("the connection was cut")
+        if self._connected.is_set():
+            self._cut("the connection was cut")
 
     def guild(self, guild: discord.Guild) -> None:
         if self.client is None or not self._is_ours(guild.id):
@@ -214,9 +218,10 @@ class Listening:
         return guild is None or not self._guild or guild == self._guild
 
     def _cut(self, why: str) -> None:
-        if self._connected.is_set():
-            self._connected.clear()
-            self._gone.set()
+        self._connected.clear()
+        self._gone.set()
+        if why != self._told:
+            self._told = why
             self._receiver.lost(why)
 
     def _put(self, job: _Job | _Missed) -> None:
@@ -265,14 +270,7 @@ class Listening:
 
     async def _accept(self, events: Sequence[Inbound]) -> None:
         """However long it takes: nothing that comes later is told before."""
-        pause = 0.1
-        while True:
-            try:
-                return await self._receiver.accept(events, None if self._unread else self._cursor.write())
-            except StoreError:
-                log.warning("discord: events could not be kept; trying again")
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, 5.0)
+        await until_kept(self._receiver, events, None if self._unread else self._cursor.write(), "discord")
 
     async def _tell_missed(self, missed: _Missed) -> None:
         if missed.client is not self.client or missed.guild not in self._unread:

@@ -1,4 +1,4 @@
-"""IRC. Its protocol is spoken here, without a library; the stay on a server is in `irc_session`.
+"""IRC. Its protocol is spoken here, without a library; the stay on a server is in `session`.
 
 IRC keeps nothing: what is said while the bot is away is lost, and the bot says for how long it was. There are no
 threads, edits and files, and no ids of people but the accounts of a network's services: see docs/bots/irc.md.
@@ -11,7 +11,6 @@ import difflib
 import ipaddress
 import itertools
 import json
-import logging
 import random
 import re
 import time
@@ -25,10 +24,9 @@ from gemmagraph.bots.errors import BotError, NotThere, Revoked, Unreachable
 from gemmagraph.bots.irc.link import Dismissed, Link, Settings, Times
 from gemmagraph.bots.irc.session import Session
 from gemmagraph.bots.irc.text import length, lines_of
+from gemmagraph.bots.keeping import until_kept
 from gemmagraph.bots.text import Block
 from gemmagraph.errors import StoreError
-
-log: Final = logging.getLogger("gemmagraph.bots")
 
 _FIRST_PAUSE: Final = 0.5
 _DISMISSED_PAUSE: Final = 2.0
@@ -91,7 +89,7 @@ class IrcAdapter:
 
     async def _stay(self, receiver: Receiver, heard: asyncio.Queue[Message | None]) -> NoReturn:
         """Connects again and again."""
-        gone, pause, said = _when_last_there(receiver.cursor), _FIRST_PAUSE, False
+        gone, pause, told = _when_last_there(receiver.cursor), _FIRST_PAUSE, ""
         came: float | None = None
 
         def ready() -> None:
@@ -111,16 +109,15 @@ class IrcAdapter:
                 raise
             except Unreachable as exc:
                 if came is not None:
-                    gone, said = time.time(), False
+                    gone, told = time.time(), ""
                     if not isinstance(exc, Dismissed) or time.monotonic() - came > _LONG_STAY:
                         pause = _FIRST_PAUSE
                     came = None
                 if isinstance(exc, Dismissed):
                     pause = max(pause, _DISMISSED_PAUSE)
-                if not said:
-                    said = True
-                    receiver.lost(exc.message)
-                log.warning("unreachable", extra={"bot": "irc", "details": {"why": exc.message}})
+                if exc.message != told:
+                    told = exc.message
+                    receiver.lost(told)
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))
             pause = min(2 * pause, _LAST_PAUSE)
 
@@ -220,15 +217,7 @@ async def _tell(receiver: Receiver, heard: asyncio.Queue[Message | None], unkept
     while True:
         first = await heard.get()
         unkept += [*([first] if first is not None else []), *_waiting(heard)]
-        pause = 0.1
-        while True:
-            try:
-                await receiver.accept(list(unkept), _cursor())
-                break
-            except StoreError as exc:
-                log.warning("not kept", extra={"bot": "irc", "details": {"why": exc.message}})
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, 5.0)
+        await until_kept(receiver, list(unkept), _cursor(), "irc")
         unkept.clear()
 
 

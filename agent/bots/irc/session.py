@@ -60,8 +60,8 @@ class Session:
         self._types, self._statuses, self._whox = "#&", "", False
         self._batches: set[str] = set()
         """Those of old messages."""
-        self._wanted: set[str] = set()
-        """Channels, as `People.lower` spells them."""
+        self._wanted: dict[str, str] = {}
+        """Channels as the settings spell them, by what `People.lower` makes of that."""
         self._waiting: set[str] = set()
         """Those that have not answered."""
         self._missing: dict[str, float] = {}
@@ -226,7 +226,7 @@ class Session:
     def _join_all(self) -> None:
         if self._people.bot_flag:
             self._link.write("MODE", self._nick, f"+{self._people.bot_flag}")
-        self._wanted = {self._people.lower(channel) for channel in self._settings.join}
+        self._wanted = {self._people.lower(channel): channel for channel in self._settings.join}
         self._waiting, channels = set(self._wanted), sorted(self._wanted)
         for at in range(0, len(channels), _AT_ONCE):
             self._link.write("JOIN", ",".join(channels[at : at + _AT_ONCE]))
@@ -309,7 +309,7 @@ class Session:
             self._echo = msgid
         channel = target.lstrip(self._statuses)
         if channel and channel[0] in self._types:
-            place = Place("", lower(target))
+            place = Place("", self._wanted.get(lower(target), lower(target)))
         elif own:
             return None
         else:

@@ -23,11 +23,11 @@ from urllib.parse import urlsplit
 
 from gemmagraph.bots.base import Choice, File, Inbound, Place, Receiver, Traits
 from gemmagraph.bots.errors import BotError, NotThere, TooFast, Unreachable
+from gemmagraph.bots.keeping import until_kept
 from gemmagraph.bots.matrix.events import EMOJI, Events
 from gemmagraph.bots.matrix.server import Server, library
 from gemmagraph.bots.matrix.text import body_of, html_of, size_of
 from gemmagraph.bots.text import Block
-from gemmagraph.errors import StoreError
 
 _KEYS: Final = ("homeserver", "user", "password", "token", "device", "invites", "keys_folder")
 _TYPES: Final = ["m.room.message", "m.room.redaction", "m.reaction", "m.room.encrypted", "m.room.member"]
@@ -100,9 +100,9 @@ class MatrixAdapter:
     async def _hear(self, server: Server, receiver: Receiver) -> None:
         """One round after the other; a pause after each that fails."""
         since: str | None = None
-        pause, up, known = 0.0, False, True
+        pause, up, known, told = 0.0, False, True, ""
         while True:
-            lost, wait = "", pause
+            wait = pause
             try:
                 if self._events is None:
                     await server.enter(self._password)
@@ -110,7 +110,7 @@ class MatrixAdapter:
                 if since is None:
                     since = await self._begin(server, receiver, _since(receiver.cursor, server.me) if known else None)
                 since = await self._round(server, self._events, receiver, since, _WAIT if up else 0.0)
-                pause, known = 0.0, True
+                pause, known, told = 0.0, True, ""
                 if not up:
                     up = True
                     receiver.connected()
@@ -121,14 +121,12 @@ class MatrixAdapter:
                 lost, wait = str(exc), exc.seconds
             except NotThere as exc:
                 lost, wait = str(exc), _LONGEST
-                _log.warning("The homeserver does not say what has happened. %s", exc)
                 if since is not None and any(code in lost for code in _FORGOTTEN):
                     _log.warning("The bot begins anew, behind what was said meanwhile.")
                     since, known, wait = None, False, pause
-            except StoreError:  # the core has said why; the same events come again
-                wait = max(pause, 0.25)
-            if lost and up:
-                up = False
+            up = False
+            if lost != told:
+                told = lost
                 receiver.lost(lost)
             await asyncio.sleep(wait)
             pause = min(max(2 * pause, 0.25), _LONGEST)
@@ -146,7 +144,7 @@ class MatrixAdapter:
         while await self._join(server, answer) and since is None:
             answer = await server.sync(answer.next_batch, 0.0, _WANTED)
         if since is None:
-            await receiver.accept([], _cursor(server.me, answer.next_batch))
+            await until_kept(receiver, [], _cursor(server.me, answer.next_batch), "matrix")
         return since or str(answer.next_batch)
 
     async def _round(self, server: Server, events: Events, receiver: Receiver, since: str, wait: float) -> str:
@@ -160,7 +158,7 @@ class MatrixAdapter:
                 heard = await _missed(server, room, part.timeline.prev_batch, since) + heard
             for event in _since_entered(heard, server.me):
                 told += await _told(events, server.rooms[room], event)
-        await receiver.accept(told, _cursor(server.me, answer.next_batch))
+        await until_kept(receiver, told, _cursor(server.me, answer.next_batch), "matrix")
         return str(answer.next_batch)
 
     async def _join(self, server: Server, answer: Any) -> bool:

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from gemmagraph.bots.base import File
-from gemmagraph.bots.errors import BotError, NotThere, Revoked, TooFast, Unreachable
+from gemmagraph.bots.bodies import at_most
+from gemmagraph.bots.errors import BotError, NotInstalled, NotThere, Revoked, TooFast, Unreachable
 
 _R = TypeVar("_R")
 _log = logging.getLogger(__name__)
@@ -182,12 +183,7 @@ async def _content(file: File, asked: Any, most: int) -> bytes:
     async with asked as answer:
         if answer.status != 200:
             raise _problem(answer.status, f"HTTP {answer.status}", _seconds(answer), f"the file {file.name!r}")
-        content = bytearray()
-        async for piece in answer.content.iter_chunked(65536):
-            content += piece
-            if len(content) > most:
-                raise NotThere(f"The file {file.name!r} is larger than {most} bytes.")
-        return bytes(content)
+        return await at_most(most, answer.content.iter_chunked(65536), f"The file {file.name!r}")
 
 
 def _problem(status: int, code: str, seconds: float, what: str) -> BotError:
@@ -215,14 +211,14 @@ def library(encrypting: bool = False) -> Any:
         encrypting: with what it needs for encrypted rooms.
 
     Raises:
-        BotError: it is not installed.
+        NotInstalled: it is not here.
     """
     try:
         import nio  # type: ignore[import-untyped]
     except ImportError as exc:
-        raise BotError("Matrix needs another library.", hint='pip install "gemmagraph[matrix]"') from exc
+        raise NotInstalled("Matrix needs another library.", hint='pip install "gemmagraph[matrix]"') from exc
     if encrypting and not nio.crypto.ENCRYPTION_ENABLED:
-        raise BotError(
+        raise NotInstalled(
             "`keys_folder` needs another library.", hint='pip install "gemmagraph[matrix]" "matrix-nio[e2e]"'
         )
     logging.getLogger("nio").setLevel(logging.CRITICAL)  # it logs parts of messages that it does not understand

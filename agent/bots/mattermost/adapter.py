@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from gemmagraph.bots.base import Choice, File, Inbound, Place, Receiver, Traits
-from gemmagraph.bots.errors import BotError, NotThere, Revoked, TooFast, Unreachable
+from gemmagraph.bots.errors import BotError, NotInstalled, NotThere, Revoked, TooFast, Unreachable
 from gemmagraph.bots.mattermost.posts import Person, Posts
 from gemmagraph.bots.mattermost.rest import Query, Rest
 from gemmagraph.bots.mattermost.text import written
@@ -97,7 +97,7 @@ class MattermostAdapter:
             if not isinstance(keys.get(key), str) or not keys[key].strip():
                 raise BotError(f"mattermost needs the key {key!r}, a text.")
         if find_spec("websockets") is None:
-            raise BotError('Mattermost needs a library: pip install "gemmagraph[mattermost]".')
+            raise NotInstalled('Mattermost needs a library: pip install "gemmagraph[mattermost]".')
         self.traits = Traits(most=16_383, choices="reactions", findable=True, command="!")
         self._rest = Rest(keys["url"].strip(), keys["token"].strip())
         self._posts: Posts | None = None

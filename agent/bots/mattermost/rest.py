@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
+from gemmagraph.bots.bodies import at_most
 from gemmagraph.bots.errors import BotError, NotThere, Revoked, TooFast, Unreachable
 
 if TYPE_CHECKING:
@@ -78,25 +79,17 @@ class Rest:
         """What lies there, if it is no longer than `most` bytes."""
         import httpx
 
-        content = bytearray()
         try:
             async with (
                 self._client() as client,
-                client.stream(
-                    "GET", f"{self.base}/api/v4/{path}", headers={"Accept-Encoding": "identity"}
-                ) as response,
+                client.stream("GET", f"{self.base}/api/v4/{path}", headers=_AS_IT_IS) as response,
             ):
-                if response.is_success:
-                    async for piece in response.aiter_bytes(65_536):
-                        content += piece
-                        if len(content) > most:
-                            raise NotThere(f"The file is larger than {most} bytes.")
-                else:
+                if not response.is_success:
                     await response.aread()
+                    _refuse(response, self.base)
+                return await at_most(most, response.aiter_bytes(65_536))
         except (httpx.HTTPError, RuntimeError) as exc:
             raise Unreachable(f"Mattermost cannot be reached: {type(exc).__name__}.") from exc
-        _refuse(response, self.base)
-        return bytes(content)
 
     @asynccontextmanager
     async def connections(self) -> AsyncIterator[None]:

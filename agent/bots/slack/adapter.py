@@ -59,7 +59,7 @@ class SlackAdapter:
         self._us = Us("", "", "")
 
     async def listen(self, receiver: Receiver) -> None:
-        failed, left, began, seen = 0, 0.0, 0.0, None
+        failed, left, began, seen, told = 0, 0.0, 0.0, None, ""
         async with self._api.session():
             while True:
                 seen = (Seen.read(receiver.cursor) if receiver.cursor else None) or seen
@@ -70,7 +70,7 @@ class SlackAdapter:
                     socket = await self._api.socket()
                     try:
                         await socket.connect(CONNECTING * (1 + min(failed, 5)))
-                        up, failed, began = True, 0, time.monotonic()
+                        up, failed, began, told = True, 0, time.monotonic(), ""
                         receiver.connected()
                         await self._work(receiver, socket, seen, away)
                     finally:
@@ -83,9 +83,9 @@ class SlackAdapter:
                 except (Unreachable, StoreError) as exc:  # what could not be kept is not acknowledged: it comes again
                     failed += 1
                     why, pause = str(exc), 0.25 * 2 ** min(failed, 7)
-                if up:
+                if why != told:
                     receiver.lost(why)
-                _log.info("Slack: %s Connecting again in %g s.", why, pause)
+                    told = why
                 await asyncio.sleep(pause)
 
     async def _arrive(self, seen: Seen | None) -> Seen:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from gemmagraph.bots.base import File
-from gemmagraph.bots.errors import BotError, NotThere, Revoked, TooFast, Unreachable
+from gemmagraph.bots.bodies import at_most
+from gemmagraph.bots.errors import BotError, NotInstalled, NotThere, Revoked, TooFast, Unreachable
 from gemmagraph.bots.slack.socket import Socket
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class SlackApi:
         try:
             from slack_sdk.web.async_client import AsyncWebClient
         except ImportError as exc:
-            raise BotError("Slack needs more packages.", hint='`pip install "gemmagraph[slack]"`') from exc
+            raise NotInstalled("Slack needs more packages.", hint='`pip install "gemmagraph[slack]"`') from exc
         # The SDK logs what is said, and addresses that let in whoever knows them.
         self._logger = logging.Logger("gemmagraph.bots.slack.sdk", logging.CRITICAL + 1)
         # No retries: tried again by the SDK, a message could stand there twice.
@@ -195,12 +196,7 @@ async def _content(answer: ClientResponse, file: File, most: int) -> bytes:
     page = answer.content_type == "text/html" and "attachment" not in answer.headers.get("Content-Disposition", "")
     if page and file.mime != "text/html":
         raise _no_right(file)
-    content = bytearray()
-    async for piece in answer.content.iter_any():
-        content += piece
-        if len(content) > most:
-            raise NotThere(f"The file {file.name!r} is larger than {most} bytes.")
-    return bytes(content)
+    return await at_most(most, answer.content.iter_any(), f"The file {file.name!r}")
 
 
 def _no_right(file: File) -> NotThere:

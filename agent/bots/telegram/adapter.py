@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from gemmagraph.bots.base import Choice, Edited, File, Inbound, Message, Place, Pressed, Receiver, Traits, Verb
-from gemmagraph.bots.errors import BotError, NotThere, Revoked, TooFast
+from gemmagraph.bots.errors import BotError, NotInstalled, NotThere, Revoked, TooFast
 from gemmagraph.bots.telegram.text import marked, plain_text, sound, units
 from gemmagraph.bots.text import Block, as_text
 from gemmagraph.prompts.errors import GemmagraphError
@@ -60,7 +60,7 @@ class TelegramAdapter:
         except ModuleNotFoundError as exc:
             if exc.name not in ("telegram", "httpx"):
                 raise
-            raise BotError('Telegram needs an extra: pip install "gemmagraph[telegram]"') from None
+            raise NotInstalled('Telegram needs an extra: pip install "gemmagraph[telegram]"') from None
         # Messages and edits together, Telegram takes 20 a minute in a group, and then none for long.
         self.traits = Traits(most=4096, edit_every=3.0, threads=False, choices="buttons")
         self._api = Api(token, server)

@@ -26,6 +26,7 @@ from telegram import (
 from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, TelegramError
 from telegram.request import HTTPXRequest
 
+from gemmagraph.bots.bodies import at_most
 from gemmagraph.bots.errors import BotError, NotThere, Revoked, TooFast, Unreachable
 from gemmagraph.bots.telegram.text import Mark
 
@@ -157,12 +158,7 @@ class Api:
         async with self._downloads.stream("GET", url) as answer:
             if answer.status_code != httpx.codes.OK:
                 raise _refused(answer)
-            read = bytearray()
-            async for chunk in answer.aiter_raw():
-                read += chunk
-                if len(read) > most:
-                    raise NotThere(f"The file is larger than {most} bytes.")
-            return bytes(read)
+            return await at_most(most, answer.aiter_raw())
 
 
 def _entities(marks: Iterable[Mark]) -> list[MessageEntity]:

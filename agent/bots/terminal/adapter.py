@@ -35,7 +35,17 @@ from gemmagraph.bots.errors import BotError, NotThere
 from gemmagraph.bots.terminal.input import Input
 from gemmagraph.bots.terminal.notes import gathered
 from gemmagraph.bots.terminal.screen import Screen
-from gemmagraph.bots.terminal.shown import DIRECT, GONE, Shown, id_of, number_of, said, where_of
+from gemmagraph.bots.terminal.shown import (
+    DIRECT,
+    GONE,
+    Shown,
+    cursor_of,
+    id_of,
+    number_of,
+    read_cursor,
+    said,
+    where_of,
+)
 from gemmagraph.bots.text import Block, as_text
 from gemmagraph.errors import StoreError
 
@@ -47,6 +57,8 @@ _ID: Final = re.compile(r"[^\s@]\S{0,199}")
 _NUMBER: Final = re.compile(r"#?(\d{1,9})(?:[ \t]+(.*))?", re.DOTALL)
 _TOLD: Final = 1000
 """Events that `.redeliver` tells again, and messages that can be named."""
+_PLACED: Final = 100
+"""Messages of which it is known after a restart where they stand."""
 _PATIENT: Final = 0.5
 """Seconds that somebody who leaves waits before hearing why."""
 
@@ -64,7 +76,7 @@ class TerminalAdapter:
             raise BotError(f"The terminal has no key {unknown[0]!r}.")
         self._keys = keys
         live = os.isatty(source) and os.isatty(out) and os.environ.get("TERM") != "dumb"
-        self.traits = Traits(most=3000, edits=live, edit_every=0.2, choices="buttons", keyed=True)
+        self.traits = Traits(most=3000, edits=live, edit_every=0.2, choices="buttons", keyed=True, forgets=live)
         self._input = Input(source, live=live)
         self._patient = not os.isatty(source)
         self._screen = Screen(out, live=live, gone=self._input.stop)
@@ -76,6 +88,8 @@ class TerminalAdapter:
         """They go with what is said next."""
         self._number = 0
         self._messages: dict[int, Shown] = {}
+        self._places: dict[int, Place] = {}
+        """Of the last messages, also those of an earlier process."""
         self._sent: dict[str, str] = {}
         """Ids of the bot's messages, by key."""
         self._told: list[Inbound] = []
@@ -83,7 +97,8 @@ class TerminalAdapter:
     async def listen(self, receiver: Receiver) -> None:
         """Returns at the end of the input, once all is answered, or with Ctrl-C."""
         self._receiver = receiver
-        self._number = max(self._number, int(receiver.cursor or 0))
+        if receiver.cursor is not None:
+            self._number, self._places = read_cursor(receiver.cursor)
         with ExitStack() as stack:
             stack.enter_context(self._input.open(self._prompt))
             stack.enter_context(self._screen.open())
@@ -135,8 +150,16 @@ class TerminalAdapter:
         assert self._receiver is not None
         await self._receiver.accept([event], cursor)
 
-    async def _say(self, text: str, place: Place) -> None:
+    def _next(self, place: Place) -> str:
+        """Gives the next message its number; the cursor, so that nothing else is called so after a restart."""
         self._number += 1
+        self._places[self._number] = place
+        if len(self._places) > _PLACED:
+            del self._places[next(iter(self._places))]
+        return cursor_of(self._number, self._places)
+
+    async def _say(self, text: str, place: Place) -> None:
+        cursor = self._next(place)
         files, self._files = tuple(self._files), []
         message = Message(
             event=f"m{self._number}",
@@ -149,7 +172,9 @@ class TerminalAdapter:
             files=files,
         )
         self._show(Shown(self._number, self._person, place, said(text, files), message))
-        await self._tell(message, str(self._number))
+        if text[:1] in ("/", "!") and not (place.thread or place.direct):
+            self._screen.note(f"The bot does not hear that here; `@bot {text.split()[0]}` is for it.")
+        await self._tell(message, cursor)
 
     async def _obey(self, name: str, rest: str) -> None:
         """Does what a line with a dot says.
@@ -202,6 +227,8 @@ class TerminalAdapter:
         """
         found = _NUMBER.fullmatch(rest)
         number = int(found[1]) if found is not None else 0
+        if not self._number:
+            raise _Wrong("Nothing was said yet.")
         if found is None or not 0 < number <= self._number:
             raise _Wrong(f"Which message? Its number is between 1 and {self._number}.")
         if of_now and number not in self._messages:
@@ -209,9 +236,10 @@ class TerminalAdapter:
         return number, found[2] or ""
 
     def _thread(self, number: int) -> Place:
-        shown = self._messages.get(number)
-        place = shown.place if shown is not None else self._place
-        return replace(place, thread=place.thread if shown is not None and place.thread else id_of(number))
+        place = self._places.get(number)
+        if place is None:  # said long ago: it is taken for the first of a thread here
+            return replace(self._place, thread=id_of(number))
+        return replace(place, thread=place.thread or id_of(number))
 
     def _own(self, number: int) -> tuple[Shown, Message]:
         shown = self._messages[number]
@@ -238,7 +266,7 @@ class TerminalAdapter:
         shown = self._messages.get(number)
         if shown is not None and not shown.choices:
             raise _Wrong(f"There is nothing to press under #{number}.")
-        place = self._place if shown is None else shown.place
+        place = self._places.get(number, self._place)
         approval = shown.choices[0].approval if shown is not None else ""
         self._screen.note(f"{self._person} presses {verb} under #{number}")
         person, event = self._person, _event("p", number)
@@ -273,9 +301,9 @@ class TerminalAdapter:
             await self.edit(place, sent, blocks, choices)
             return sent
         assert self._receiver is not None
-        self._number += 1
+        cursor = self._next(place)
         shown = Shown(self._number, "bot", place, tuple(blocks), choices=tuple(choices))
-        await self._receiver.accept([], str(shown.number))  # nothing else is called so, also after a restart
+        await self._receiver.accept([], cursor)
         self._sent[key] = shown.id
         self._show(shown)
         return shown.id
@@ -311,7 +339,9 @@ class TerminalAdapter:
     def _change(self, shown: Shown) -> None:
         before = self._messages.get(shown.number)
         self._messages[shown.number] = shown
-        if (before is None or before.body != shown.body) and not self._screen.change(shown):
+        if before is None:
+            self._screen.show(shown, "again")
+        elif before.body != shown.body and not self._screen.change(shown):
             self._screen.show(shown, "changed")
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 from typing import Final, Literal, TypeAlias
 
 from gemmagraph.bots.base import Choice, File, Message, Place
 from gemmagraph.bots.terminal.text import Piece
 from gemmagraph.bots.text import Block, Paragraph, Span, plain
 
-How: TypeAlias = Literal["", "changed"]
-"""Whether a message is shown once more: it was changed, and does not stand on the screen any more."""
+How: TypeAlias = Literal["", "changed", "again"]
+"""Whether a message is shown once more: it was changed, and does not stand on the screen any more; or it was said
+before a restart."""
 
 DIRECT: Final = "@"
 """Before a person's id: the channel that this person has alone with the bot."""
@@ -63,6 +65,17 @@ def where_of(place: Place, who: str) -> str:
         whose = channel.removeprefix(DIRECT)
         channel = "direct" if whose == who else f"direct({whose})"
     return f"{channel}/{number_of(place.thread)}" if place.thread else channel
+
+
+def cursor_of(number: int, places: Mapping[int, Place]) -> str:
+    """The number of the last message, and where messages stand, for the next process."""
+    return json.dumps([number, [[key, *astuple(place)] for key, place in places.items()]])
+
+
+def read_cursor(cursor: str) -> tuple[int, dict[int, Place]]:
+    kept = json.loads(cursor)
+    number, places = kept if isinstance(kept, list) else (kept, [])  # it was only the number once
+    return number, {key: Place(*place) for key, *place in places}
 
 
 def said(text: str, files: Sequence[File]) -> list[Block]:

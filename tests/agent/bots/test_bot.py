@@ -6,15 +6,19 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from chats.memory import MemoryAdapter, MemoryWorld
+from chats.cases import reached
+from chats.memory import MemoryAdapter, MemoryService, MemoryWorld
 from chats.players import Player
 from chats.team import Team, by_bot, run
+from chats.world import Upload
 
 from gemmagraph.backends.base import Chunk, Request
 from gemmagraph.bots.audit import audit_of
-from gemmagraph.bots.base import Choice, Deleted, Message, Place, Pressed, Traits
+from gemmagraph.bots.base import Choice, Deleted, File, Message, Place, Pressed, Traits
+from gemmagraph.bots.errors import BotError, NotThere, TooFast, Unreachable
 from gemmagraph.bots.text import Block
 from gemmagraph.errors import BackendUnavailable
 
@@ -32,7 +36,7 @@ def test_stop_frees_the_model(team: Team) -> None:
     async def work() -> None:
         async with team.bot():
             said = await team.world.say("ann", "slow", to_bot=True)
-            await until_asked(team)
+            await reached(team, 1)
             await team.world.say("bob", "hello", to_bot=True)
             await team.world.say("ann", "/stop", thread=said)
             await team.heard("hello")
@@ -51,6 +55,7 @@ COMMANDS = {
     "/stop": "nothing to stop",
     "/reset": "begin anew",
     "approve 123456": "no approval",
+    "/approve abc": "at least 4 characters",
     "/reject": "Which one?",
     "/edit abcdef {": "Write it so",
 }
@@ -78,7 +83,10 @@ def test_commands_are_answered_past_the_model(team: Team, command: str) -> None:
     ],
     ids=["keyed", "findable", "neither", "no edits"],
 )
-def test_what_fails_on_the_way_is_said_once(team: Team, traits: Traits, late: bool) -> None:
+def test_what_fails_on_the_way_is_said_once(
+    team: Team, traits: Traits, late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gemmagraph.bots.outbox._FIRST_PAUSE", 0.01)
     team.world = MemoryWorld(traits)
 
     async def work() -> None:
@@ -94,7 +102,7 @@ def test_what_fails_on_the_way_is_said_once(team: Team, traits: Traits, late: bo
 
 
 def test_nothing_is_changed_before_the_service_wants_it(team: Team) -> None:
-    team.player = Player(piece=100, pause=0.02)
+    team.player = Player(piece=400, pause=0.02)
 
     async def work() -> None:
         async with team.bot():
@@ -154,12 +162,6 @@ def test_the_audit_tells_who_did_what(team: Team) -> None:
     run(work)
 
 
-async def until_asked(team: Team) -> None:
-    async with asyncio.timeout(10):
-        while not team.player.asked:  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
-
-
 @pytest.mark.parametrize("bad", ["\ud800", "a\0b"], ids=["half a surrogate", "NUL"])
 def test_ids_that_no_database_takes_keep_nobody_else_from_an_answer(team: Team, bad: str) -> None:
     async def work() -> None:
@@ -211,5 +213,112 @@ def test_a_model_that_cannot_be_asked_is_told_of_without_its_address(team: Team)
             await team.settled(bot)
             entries, _ = await audit_of(bot.store)
             assert "10.0.0.7" in str(entries[-1].details)
+
+    run(work)
+
+
+RULES = {
+    "denied for some arguments": ([{"tool": "restart", "args": {"name": "db*"}, "then": "deny"}], "it depends"),
+    "asked about for some": ([{"tool": "restart", "args": {"name": "db*"}, "then": "ask"}], "asks first"),
+    "denied for this person": ([{"tool": "restart", "users": ["memory:u-ann"], "then": "deny"}], "not for you"),
+    "denied but for some arguments": (
+        [{"tool": "restart", "args": {"name": "web"}, "then": "allow"}, {"tool": "restart", "then": "deny"}],
+        "not for you",
+    ),
+    "allowed for some arguments": (
+        [{"tool": "restart", "args": {"name": "web"}, "then": "allow"}, {"tool": "restart", "then": "ask"}],
+        "it depends",
+    ),
+    "denied for others": (
+        [{"tool": "restart", "users": ["memory:u-bob"], "args": {"name": "db*"}, "then": "deny"}],
+        "asks first",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RULES)
+def test_a_tool_is_for_nobody_only_if_no_arguments_are_allowed(team: Team, case: str) -> None:
+    team.policy, says = RULES[case]
+
+    async def work() -> None:
+        async with team.bot():
+            await team.ask("ann", "/tools")
+            (told,) = await team.heard("Restarts a service.")
+            assert f"restart  {says:<11}  Restarts" in told.text
+
+    run(work)
+
+
+class Grudging(MemoryAdapter):
+    """Gives a file only at the third request."""
+
+    def __init__(self, service: MemoryService, failure: BotError) -> None:
+        super().__init__(service, FAST)
+        self.failure = failure
+        self.asked = 0
+
+    async def fetch(self, file: File, most: int) -> bytes:
+        self.asked += 1
+        if self.asked < 3:
+            raise self.failure
+        return await super().fetch(file, most)
+
+
+@pytest.mark.parametrize(
+    ("failure", "asked", "told"),
+    [
+        (TooFast(0.05), 3, "the disk is full"),
+        (Unreachable("The service cannot be reached."), 3, "the disk is full"),
+        (TooFast(3600), 1, "I could not get notes.txt: The chat service wants a pause of 3600 s."),
+        (NotThere("The file is gone."), 1, "The file is gone."),
+    ],
+    ids=["a pause", "an interruption", "a pause without end", "gone"],
+)
+def test_a_file_is_asked_for_as_long_as_that_may_help(team: Team, failure: BotError, asked: int, told: str) -> None:
+    adapter = Grudging(team.world.service, failure)  # type: ignore[attr-defined]
+    team.world.adapter = lambda: adapter  # type: ignore[method-assign]
+
+    async def work() -> None:
+        async with team.bot():
+            await team.ask("ann", "read this", files=[Upload("notes.txt", "text/plain", b"the disk is full")])
+            await team.heard(told)
+            assert adapter.asked == asked
+
+    run(work)
+
+
+def test_what_was_shown_as_decided_long_ago_is_not_read_again(team: Team) -> None:
+    async def work() -> None:
+        async with team.bot() as bot:
+            said = await team.ask("ann", "restart web")
+            for number in range(3):
+                if number:
+                    await team.world.say("ann", "restart web", thread=said)
+                question = (await team.heard("May this run?"))[-1]
+                await team.world.press("ann", "ops", question.id, "reject")
+                await team.heard("Rejected by", times=number + 1)
+                await team.settled(bot)
+            looked: list[Any] = []
+            do = bot.store.do
+            bot.store.do = lambda work: (looked.append(work), do(work))[1]  # type: ignore[assignment, method-assign]
+            (talk,) = bot.inbox.talks.values()
+            await bot.decisions.settle(talk)
+            assert len(looked) == 1
+
+    run(work)
+
+
+def test_who_asks_what_waits_is_told_what_they_cannot_decide(team: Team) -> None:
+    team.policy = [{"tool": "restart", "then": "ask", "four_eyes": True}]
+
+    async def work() -> None:
+        async with team.bot():
+            await team.ask("ann", "restart web")
+            await team.heard("May this run?")
+            await team.ask("ann", "/approvals")
+            await team.heard("You cannot decide this one: somebody else than memory:u-ann must decide")
+            await team.ask("bob", "/approvals")
+            (_, _, other) = await team.heard("May this run?", times=3)
+            assert "cannot decide" not in other.text
 
     run(work)

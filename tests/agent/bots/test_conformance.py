@@ -12,6 +12,7 @@ from chats.team import Team, run
 from chats.worlds import WORLDS, world_of
 
 EVERY_DAY = "an approved call runs and the decision stays visible"
+"""Without the pauses between edits, which all others keep."""
 
 
 def rows() -> Iterator[Any]:
@@ -31,6 +32,6 @@ def test_a_bot_does_what_people_expect(tmp_path: Path, name: str, title: str) ->
 
     async def work() -> None:
         async with world:
-            await needed.case(Team(tmp_path, world))
+            await needed.case(Team(tmp_path, world, edit_every=0.05 if title == EVERY_DAY else None))
 
     run(work, 150)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gemmagraph.assistant import load_assistant
-from gemmagraph.bots.declared import adapter_of, platform_of, rooms_of
+from gemmagraph.bots.declared import adapter_of, keys_of, own_keys, rooms_of
 from gemmagraph.bots.serving import Serving
 from gemmagraph.errors import AgentError
 
 OWN = """
 class Pigeons:
-    platform = "post"
+    platform = "pigeons"
 
     def __init__(self, keys):
         self.keys = dict(keys)
@@ -32,19 +33,44 @@ def written(folder: Path, adapter: str) -> Path:
     return folder / "assistant.yaml"
 
 
-def test_an_adapter_of_ones_own_may_lie_beside_the_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("adapter", ["own_pigeons:Pigeons", "./own_pigeons.py:Pigeons"])
+def test_an_adapter_of_ones_own_may_lie_beside_the_file(tmp_path: Path, adapter: str) -> None:
     before = [*sys.path]
-    serving = Serving(written(tmp_path, "own_pigeons:Pigeons"), store=tmp_path / "bots.db")
+    serving = Serving(written(tmp_path, adapter), store=tmp_path / "bots.db")
     assert serving.services[0].adapter.keys == {"wings": 2}  # type: ignore[attr-defined]
     assert sys.path == before
     assistant = load_assistant(tmp_path / "assistant.yaml")
-    assert platform_of(assistant, "pigeons") == "post"
-    assert rooms_of(assistant, "pigeons").person("7") == "post:7"
-    del sys.modules["own_pigeons"]
+    assert rooms_of(assistant, "pigeons").person("7") == "pigeons:7"
+    sys.modules.pop("own_pigeons", None)
 
 
-@pytest.mark.parametrize("adapter", ["no_such_module_anywhere:Pigeons", "own_pigeons:Doves"])
+@pytest.mark.parametrize("adapter", ["no_such_module_anywhere:Pigeons", "own_pigeons:Doves", "./pigeons.py:Pigeons"])
 def test_one_that_is_not_there_is_named_with_its_line(tmp_path: Path, adapter: str) -> None:
     with pytest.raises(AgentError, match=rf"assistant\.yaml:4:.*{adapter}"):
         adapter_of(load_assistant(written(tmp_path, adapter)), "pigeons")
     sys.modules.pop("own_pigeons", None)
+
+
+def test_the_name_in_the_file_is_the_one_that_ids_begin_with(tmp_path: Path) -> None:
+    path = written(tmp_path, "./own_pigeons.py:Pigeons")
+    path.write_text(path.read_text("utf-8").replace("pigeons: {", "birds: {"), "utf-8")
+    with pytest.raises(AgentError, match=r"yaml:4:.* 'birds', and the `platform` of its adapter .* is 'pigeons'"):
+        Serving(path, store=tmp_path / "bots.db")
+
+
+def test_secrets_are_filled_in_wherever_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY_OF_THIS_TEST", "key-of-this-test")
+    path = written(tmp_path, "./own_pigeons.py:Pigeons")
+    own = 'wings: {left: "{{ secrets.key }}", right: [1, "{{ secrets.key }}"]}'
+    text = path.read_text("utf-8").replace("wings: 2", own)
+    path.write_text(f"secrets: {{key: {{env: KEY_OF_THIS_TEST}}}}\n{text}", "utf-8")
+    adapter: Any = Serving(path, store=tmp_path / "bots.db").services[0].adapter
+    assert adapter.keys == {"wings": {"left": "key-of-this-test", "right": [1, "key-of-this-test"]}}
+
+
+def test_a_folder_for_keys_is_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    said = "{homeserver: 'https://m.example', token: t, keys_folder: keys, channels: {}}"
+    (tmp_path / "assistant.yaml").write_text(f"bots: {{matrix: {said}}}\n")
+    assistant = load_assistant(tmp_path / "assistant.yaml")
+    assert own_keys(assistant, "matrix", keys_of(assistant, "matrix"))["keys_folder"] == str(tmp_path / "keys")

@@ -15,7 +15,7 @@ import pytest
 from chats.discord import IDS, World
 from chats.discord_service import BOT, TOKEN, VOICE
 from chats.discord_view import View
-from chats.world import Heard, Upload
+from chats.world import Full, Heard, Upload, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,18 +25,10 @@ from gemmagraph.bots.discord.cursor import Cursor, id_at
 from gemmagraph.bots.discord.text import render
 from gemmagraph.bots.errors import BotError, NotThere, Revoked, TooFast, Unreachable
 from gemmagraph.bots.text import Code, Paragraph, Span, as_text, blocks_of, plain, split
-from gemmagraph.errors import StoreError
 
 pytestmark = pytest.mark.long
 
 YES, NO = Choice("approve", "A7", "Approve"), Choice("reject", "A7", "Reject")
-
-
-async def come(true: Callable[[], Any], what: str = "it", seconds: float = 8.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"{what} did not come"
-        await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
@@ -45,9 +37,9 @@ async def listening(world: World, heard: Heard) -> AsyncIterator[DiscordAdapter]
     adapter, up, cursor = world.adapter(), heard.up, heard.cursor
     task = asyncio.create_task(adapter.listen(heard))
     try:
-        await come(lambda: task.done() or (heard.up > up and heard.cursor), "the connection")
+        await until(lambda: task.done() or (heard.up > up and heard.cursor), "the connection")
         if cursor and not task.done():
-            await come(lambda: adapter._listening and not adapter._listening._unread, "what was missed")
+            await until(lambda: adapter._listening and not adapter._listening._unread, "what was missed")
         if task.done():
             task.result()
         yield adapter
@@ -70,7 +62,7 @@ def with_bot(check: Callable[[World, DiscordAdapter, Heard], Any]) -> None:
 def test_a_message_is_heard_with_all_that_is_known_of_it() -> None:
     async def check(world: World, adapter: DiscordAdapter, heard: Heard) -> None:
         number = await world.say("ann", "hello there", to_bot=True, files=[Upload("a b.png", "image/png", b"12345")])
-        await come(lambda: heard.events)
+        await until(lambda: heard.events)
         (message,) = heard.events
         assert message == Message(
             event=number,
@@ -114,7 +106,7 @@ def test_a_message_is_heard_with_all_that_is_known_of_it() -> None:
 def test_markup_of_people_is_heard_as_plain_text(said: str, more: dict[str, Any], text: str, addressed: bool) -> None:
     async def check(world: World, adapter: DiscordAdapter, heard: Heard) -> None:
         await world.say("ann", said, **more)
-        await come(lambda: heard.events)
+        await until(lambda: heard.events)
         assert (heard.events[0].text, heard.events[0].addressed) == (text, addressed)
 
     with_bot(check)
@@ -130,7 +122,7 @@ def test_threads_direct_messages_replies_and_robots_are_heard_as_such() -> None:
         await world.say("robot", "beep", to_bot=True)
         await world.say("ann", "a pin", type=6)
         await world.say("ann", "", message_snapshots=[forwarded("from elsewhere")])
-        await come(lambda: len(heard.events) >= 7)
+        await until(lambda: len(heard.events) >= 7)
         at, below, direct, mine, reply, robot, passed_on = heard.events
         assert (at.place, below.place) == (Place("", world.channel), Place("", world.channel, first))
         assert direct.place == Place("", await world.direct("eve"), direct=True)
@@ -151,7 +143,7 @@ def test_a_renamed_person_keeps_the_id() -> None:
     async def check(world: World, adapter: DiscordAdapter, heard: Heard) -> None:
         await world.rename("eve", "ann")
         await world.say("eve", "I am ann")
-        await come(lambda: heard.events)
+        await until(lambda: heard.events)
         assert (heard.events[0].user, heard.events[0].name) == (IDS["eve"], "ann")
 
     with_bot(check)
@@ -166,7 +158,7 @@ def test_changes_and_deletions_are_heard() -> None:
         await adapter.edit(Place("", world.channel), mine, [plain("my own edits are not news")])
         await world.delete("ann", world.channel, one)
         await world.delete("ann", world.channel, two, three)
-        await come(lambda: len([event for event in heard.events if isinstance(event, Deleted)]) == 3)
+        await until(lambda: len([event for event in heard.events if isinstance(event, Deleted)]) == 3)
         edits = [event for event in heard.events if isinstance(event, Edited)]
         assert [(edit.message.id, edit.message.text) for edit in edits] == [(one, "one and a half")]
         assert edits[0].event not in {one, two, three}
@@ -184,9 +176,9 @@ def test_what_is_delivered_again_has_the_same_events() -> None:
         await world.delete("ann", world.channel, two)
         sent = await adapter.send(Place("", world.channel), [plain("sure?")], "k", [YES, NO])
         await world.press("bob", world.channel, sent, "approve")
-        await come(lambda: len(heard.events) == 6)
+        await until(lambda: len(heard.events) == 6)
         await world.redeliver()
-        await come(lambda: len(heard.events) == 12)
+        await until(lambda: len(heard.events) == 12)
         events = [event.event for event in heard.events]
         assert events[:6] == events[6:]
         assert len(set(events)) == 6
@@ -225,7 +217,7 @@ def test_a_press_tells_who_and_what_and_is_answered_once_it_is_kept() -> None:
 
 def test_a_slash_command_is_a_message_and_is_answered_in_the_channel() -> None:
     async def check(world: World, adapter: DiscordAdapter, heard: Heard) -> None:
-        await come(lambda: world.service.commands)
+        await until(lambda: world.service.commands)
         number = await world.command("ann", "status")
         answered = await world.answered(number)
         assert (answered["type"], answered["data"]["flags"]) == (4, 64)
@@ -243,11 +235,11 @@ def test_slash_commands_are_made_known_only_when_they_have_changed() -> None:
             heard = Heard()
             for _ in range(2):
                 async with listening(world, heard):
-                    await come(lambda: len(world.service.commands) == 7)
+                    await until(lambda: len(world.service.commands) == 7)
             assert world.service.command_writes == 1
             world.service.commands.pop()
             async with listening(world, heard):
-                await come(lambda: world.service.command_writes == 2)
+                await until(lambda: world.service.command_writes == 2)
 
     asyncio.run(asyncio.wait_for(run(), 30))
 
@@ -255,7 +247,7 @@ def test_slash_commands_are_made_known_only_when_they_have_changed() -> None:
 def test_an_answer_makes_the_thread_of_its_message_once() -> None:
     async def check(world: World, adapter: DiscordAdapter, heard: Heard) -> None:
         root = await world.say("ann", "restart **web-1** please", to_bot=True)
-        await come(lambda: heard.events)
+        await until(lambda: heard.events)
         place = Place("", world.channel, root)
         with pytest.raises(NotThere):
             await adapter.edit(place, "99", [plain("there is no thread yet")])
@@ -297,7 +289,7 @@ def test_a_thread_that_slept_when_the_bot_came_is_known_by_its_first_message() -
             heard = Heard()
             async with listening(world, heard):
                 await world.say("bob", "awake", thread=root)
-                await come(lambda: heard.events)
+                await until(lambda: heard.events)
                 assert heard.events[0].place == Place("", world.channel, root)
 
     asyncio.run(asyncio.wait_for(run(), 30))
@@ -529,12 +521,17 @@ def test_files_come_only_from_discord_without_the_token_and_not_too_large(caplog
     async def check(world: World, adapter: DiscordAdapter, heard: Heard) -> None:
         content = bytes(range(256)) * 2000
         number = await world.say("ann", "look", files=[Upload("../../a.png", "image/png", content)])
-        await come(lambda: heard.events)
+        await until(lambda: heard.events)
         file = heard.events[0].files[0]
         assert await adapter.fetch(file, len(content)) == content
         with pytest.raises(NotThere, match="larger"):
             await adapter.fetch(file, len(content) - 1)
         assert set(world.service.tokens_seen_by_files) == {""}
+        world.service.file_pause = 7
+        with pytest.raises(TooFast) as refused:
+            await adapter.fetch(file, 10**6)
+        assert refused.value.seconds == 7
+        world.service.file_pause = 0
         world.service.file_redirect = "http://127.0.0.1:9/elsewhere"
         with pytest.raises(NotThere, match="302"):
             await adapter.fetch(file, 10**6)
@@ -569,7 +566,7 @@ def test_nothing_from_before_the_first_start_is_told_and_all_from_after_it() -> 
             async with listening(world, heard):
                 assert sorted(event.id for event in heard.events) == sorted(missed)
                 late = await world.say("bob", "at last")
-                await come(lambda: heard.events[-1].id == late)
+                await until(lambda: heard.events[-1].id == late)
             again = Heard(cursor=heard.cursor)
             async with listening(world, again):
                 assert {event.event for event in again.events} <= {event.event for event in heard.events}
@@ -600,7 +597,7 @@ def test_direct_messages_are_read_again_where_there_were_some() -> None:
             await world.say("ann", "before", channel=direct)
             async with listening(world, heard):
                 first = await world.say("ann", "hello", channel=direct)
-                await come(lambda: heard.events)
+                await until(lambda: heard.events)
             second = await world.say("ann", "are you there?", channel=direct)
             async with listening(world, heard):
                 found = {event.id for event in heard.events}
@@ -615,12 +612,12 @@ def test_what_was_said_while_a_connection_was_gone_is_told(resumable: bool) -> N
     async def check(world: World, adapter: DiscordAdapter, heard: Heard) -> None:
         world.service.resumable = resumable
         first = await world.say("ann", "first")
-        await come(lambda: heard.events)
+        await until(lambda: heard.events)
         await world.drop()
         missed = [await world.say("ann", f"missed {n}") for n in range(3)]
-        await come(lambda: {first, *missed} <= {event.id for event in heard.events})
+        await until(lambda: {first, *missed} <= {event.id for event in heard.events})
         assert heard.down == ["the connection was cut"]
-        await come(lambda: heard.up == 2)
+        await until(lambda: heard.up == 2)
         assert (world.service.resumed, world.service.identified) == ((1, 1) if resumable else (0, 2))
 
     with_bot(check)
@@ -633,7 +630,7 @@ def test_fifty_dropped_connections_lose_nothing() -> None:
             await world.drop()
             begun = time.monotonic()
             said.append(await world.say("ann", f"{n}"))
-            await come(lambda: heard.events and heard.events[-1].id == said[-1])
+            await until(lambda: heard.events and heard.events[-1].id == said[-1])
             took.append(time.monotonic() - begun)
         assert [event.id for event in heard.events] == said
         assert statistics.median(took) <= 5.0
@@ -657,7 +654,7 @@ def test_a_thousand_presses_are_acknowledged_soon() -> None:
                 for _ in range(1000):
                     await world.press("ann", world.channel, sent, "approve")
                     await asyncio.sleep(0.003)
-                await come(lambda: len(world.service.answers) == 1000)
+                await until(lambda: len(world.service.answers) == 1000)
             took = sorted(
                 world.service.answers[one][0] - world.service.pressed[one][0] for one in world.service.answers
             )
@@ -668,29 +665,18 @@ def test_a_thousand_presses_are_acknowledged_soon() -> None:
 
 
 def test_what_cannot_be_kept_is_told_again_and_not_acknowledged() -> None:
-    @dataclass
-    class Full(Heard):
-        full: bool = False
-        refused: int = 0
-
-        async def accept(self, events: Any, cursor: str | None = None) -> None:
-            if self.full:
-                self.refused += 1
-                raise StoreError("The disk is full.")
-            await super().accept(events, cursor)
-
     async def run() -> None:
         async with World() as world:
-            heard = Full()
+            heard = Full(failures=0)
             async with listening(world, heard) as adapter:
                 sent = await adapter.send(Place("", world.channel), [plain("sure?")], "k", [YES])
-                await come(lambda: heard.events)
-                heard.full, before = True, heard.cursor
+                await until(lambda: heard.events)
+                heard.failures, before = 1000, heard.cursor
                 await world.press("ann", world.channel, sent, "approve")
                 said = await world.say("ann", "hello")
-                await come(lambda: heard.refused > 1)
+                await until(lambda: heard.failures < 999)
                 assert (world.service.answers, heard.cursor) == ({}, before)
-            heard.full = False  # the process was ended, and is back
+            heard.failures = 0  # the process was ended, and is back
             async with listening(world, heard):
                 assert said in {event.id for event in heard.events if isinstance(event, Message)}
 
@@ -709,7 +695,7 @@ def test_an_event_that_cannot_be_read_stops_nothing(caplog: pytest.LogCaptureFix
         await world.service.dispatch("INTERACTION_CREATE", nobody)  # and nobody has pressed
         await world.service.dispatch("MESSAGE_UPDATE", {"id": "1", "channel_id": world.channel})  # the library fails
         said = await world.say("ann", "still there?")
-        await come(lambda: said in {event.id for event in heard.events})
+        await until(lambda: said in {event.id for event in heard.events})
 
     with_bot(check)
     assert {record.name for record in caplog.records if record.levelno >= logging.ERROR} >= {"gemmagraph.bots"}
@@ -722,9 +708,9 @@ def test_a_revoked_token_ends_the_listening_and_shows_nowhere(caplog: pytest.Log
         async with World() as world:
             adapter, heard = world.adapter(), Heard()
             task = asyncio.create_task(adapter.listen(heard))
-            await come(lambda: heard.cursor)
+            await until(lambda: heard.cursor)
             await world.say("ann", "a text that is nobody's business")
-            await come(lambda: heard.events)
+            await until(lambda: heard.events)
             world.service.token = "another"  # the connection stays, for the moment
             with pytest.raises(Revoked) as refused:
                 await adapter.send(Place("", world.channel), [plain("a")], "k")
@@ -734,7 +720,7 @@ def test_a_revoked_token_ends_the_listening_and_shows_nowhere(caplog: pytest.Log
 
             world.service.token, heard = TOKEN, Heard()
             task = asyncio.create_task(adapter.listen(heard))
-            await come(lambda: heard.cursor)
+            await until(lambda: heard.cursor)
             world.revoke()
             with pytest.raises(Revoked, match="token"):
                 await asyncio.wait_for(task, 3)
@@ -756,7 +742,7 @@ def test_without_the_content_intent_the_bot_hears_what_is_meant_for_it() -> None
                 await world.say("ann", "not for the bot")
                 await world.say("ann", "for the bot", to_bot=True)
                 await world.say("ann", "alone", channel=await world.direct("ann"))
-                await come(lambda: len(heard.events) == 3)
+                await until(lambda: len(heard.events) == 3)
                 assert [event.text for event in heard.events] == ["", "for the bot", "alone"]
 
     asyncio.run(asyncio.wait_for(run(), 30))
@@ -770,7 +756,7 @@ def test_another_server_is_not_heard_where_one_is_named() -> None:
             async with listening(world, heard):
                 await world.say("ann", "in another server", to_bot=True)
                 await world.say("ann", "alone", channel=await world.direct("ann"))
-                await come(lambda: heard.events)
+                await until(lambda: heard.events)
                 assert [event.text for event in heard.events] == ["alone"]
 
     asyncio.run(asyncio.wait_for(run(), 30))
@@ -782,10 +768,11 @@ def test_a_bot_that_starts_before_discord_is_there_comes_up_later() -> None:
             world.service.down = True
             heard = Heard()
             task = asyncio.create_task(world.adapter().listen(heard))
-            await asyncio.sleep(0.05)
+            await until(lambda: heard.down)
             assert not task.done()
             world.service.down = False
-            await come(lambda: heard.up == 1)
+            await until(lambda: heard.up == 1)
+            assert len(heard.down) == 1
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
@@ -804,8 +791,8 @@ def test_cancelled_listening_leaves_nothing_behind() -> None:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait_for(task, 4)
-                await come(lambda: len(world.service._sockets) == 0)
-                await come(lambda: not ours(threading.enumerate()))
+                await until(lambda: len(world.service._sockets) == 0)
+                await until(lambda: not ours(threading.enumerate()))
                 with pytest.raises(Unreachable):
                     await adapter.send(Place("", world.channel), [plain("a")], "k")
             await asyncio.sleep(0)

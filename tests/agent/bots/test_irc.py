@@ -11,23 +11,22 @@ import ssl
 import statistics
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chats import world as worlds
 from chats.irc import BOT, PASSWORD, AccountsWorld, World
-from chats.irc_people import Person, until
+from chats.irc_people import Person
 from chats.irc_server import Server
+from chats.listening import listening as listening_in
+from chats.world import Full, Heard, Slow, until
 
 from gemmagraph.bots.base import Choice, File, Message, Place
 from gemmagraph.bots.errors import BotError, NotThere, Revoked, TooFast, Unreachable
 from gemmagraph.bots.irc.adapter import IrcAdapter
 from gemmagraph.bots.irc.link import Times
 from gemmagraph.bots.text import Block, Code, Paragraph, Span, blocks_of, plain, split
-from gemmagraph.errors import StoreError
 
 pytestmark = pytest.mark.long
 
@@ -49,26 +48,16 @@ def played(kind: type[AnyWorld], play: Callable[[Any], Awaitable[None]]) -> None
     asyncio.run(run())
 
 
-@asynccontextmanager
-async def listening(
-    world: AnyWorld, heard: worlds.Heard | None = None, times: Times = IrcAdapter.times, **keys: Any
-) -> AsyncIterator[tuple[IrcAdapter, worlds.Heard]]:
+def listening(world: AnyWorld, heard: Heard | None = None, times: Times = IrcAdapter.times, **keys: Any) -> Any:
     """An adapter that is there, and what it hears."""
-    heard = heard or worlds.Heard()
     adapter = IrcAdapter({**world.keys, **keys})
     adapter.times = times
-    listen = asyncio.create_task(adapter.listen(heard))
-    try:
-        await until(lambda: heard.up or listen.done(), "the bot to come")
-        yield adapter, heard
-    finally:
-        listen.cancel()
-        await asyncio.gather(listen, return_exceptions=True)
+    return listening_in(world, heard, adapter)
 
 
-async def told(heard: worlds.Heard, number: int = 1) -> Message:
+async def told(heard: Heard, number: int = 1) -> Message:
     """The last of so many messages."""
-    await until(lambda: len(heard.events) >= number, f"{number} messages, not {heard.events}")
+    await until(lambda: len(heard.events) >= number, lambda: f"{number} messages, not {heard.events}")
     assert len(heard.events) == number
     message = heard.events[-1]
     assert isinstance(message, Message)
@@ -378,11 +367,11 @@ def test_after_a_restart_the_bot_says_how_long_it_was_away_and_at_the_first_star
             await told(heard)
             cursor = json.loads(heard.cursor or "")
             assert abs(cursor["at"] - time.time()) < 5
-        later = worlds.Heard(cursor=json.dumps({"at": cursor["at"] - 3 * 3600}))
+        later = Heard(cursor=json.dumps({"at": cursor["at"] - 3 * 3600}))
         async with listening(world, later):
             assert later.down == ["Away from 127.0.0.1 for 3 h: what was said meanwhile is lost."]
             assert later.events == []
-        strange = worlds.Heard(cursor="s72594_4483")
+        strange = Heard(cursor="s72594_4483")
         async with listening(world, strange):
             assert strange.down == []
 
@@ -481,7 +470,7 @@ def test_a_channel_that_bans_the_bot_is_told_of_in_the_log_and_tried_again(caplo
 @both
 def test_who_is_not_let_in_any_more_hears_it_within_seconds(kind: type[AnyWorld]) -> None:
     async def play(world: AnyWorld) -> None:
-        adapter, heard = world.adapter(), worlds.Heard()
+        adapter, heard = world.adapter(), Heard()
         listen = asyncio.create_task(adapter.listen(heard))
         await until(lambda: heard.up, "the bot to come")
         world.revoke()
@@ -507,7 +496,7 @@ def test_who_is_refused_hears_why_and_no_secret(case: str, caplog: pytest.LogCap
         else:
             world.server.password, keys["account"] = "another", ""
         with pytest.raises(Revoked) as failure:
-            await asyncio.wait_for(IrcAdapter(keys).listen(worlds.Heard()), 5)
+            await asyncio.wait_for(IrcAdapter(keys).listen(Heard()), 5)
         said = f"{failure.value!r} {failure.value} {caplog.text}"
         assert PASSWORD not in said
         assert "wrong 123" not in said
@@ -520,7 +509,7 @@ def test_who_is_refused_hears_why_and_no_secret(case: str, caplog: pytest.LogCap
 def test_services_that_are_away_are_waited_for() -> None:
     async def play(world: AccountsWorld) -> None:
         caps, world.server.caps = world.server.caps, ("account-tag", "message-tags")
-        heard = worlds.Heard()
+        heard = Heard()
         listen = asyncio.create_task(world.adapter().listen(heard))
         await until(lambda: heard.down, "the bot to have noticed")
         assert heard.down == ["127.0.0.1 offers no login with SASL PLAIN just now."]
@@ -544,8 +533,8 @@ def test_a_certificate_must_be_of_an_authority_that_is_trusted_and_for_the_name(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "pem", tmp_path / "key")
 
-    async def heard_at(name: str) -> worlds.Heard:
-        server, heard = Server(), worlds.Heard()
+    async def heard_at(name: str) -> Heard:
+        server, heard = Server(), Heard()
         port = await server.start(context)
         listen = asyncio.create_task(IrcAdapter({"server": name, "port": port, "nick": BOT}).listen(heard))
         await until(lambda: heard.up or heard.down, "the bot to come or not")
@@ -567,21 +556,9 @@ def test_a_certificate_must_be_of_an_authority_that_is_trusted_and_for_the_name(
 # ---- what the receiver does
 
 
-class Failing(worlds.Heard):
-    """A store that fails at first."""
-
-    failures = 2
-
-    async def accept(self, events: Sequence[Any], cursor: str | None = None) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise StoreError("The disk is full.")
-        await super().accept(events, cursor)
-
-
 def test_what_could_not_be_kept_is_told_again() -> None:
     async def play(world: World) -> None:
-        async with listening(world, Failing()) as (_, heard):
+        async with listening(world, Full()) as (_, heard):
             await world.say("ann", "one")
             await world.say("ann", "two")
             await told(heard, 2)
@@ -590,7 +567,7 @@ def test_what_could_not_be_kept_is_told_again() -> None:
     played(World, play)
 
 
-class Stuck(worlds.Heard):
+class Stuck(Heard):
     """A store that does nothing until it is asked for the second time."""
 
     asked = 0
@@ -619,19 +596,6 @@ def test_while_the_receiver_is_stuck_the_bot_stays_and_at_the_end_nothing_is_los
     played(AccountsWorld, play)
 
 
-class Slow(worlds.Heard):
-    """A store that takes two milliseconds, and keeps the time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.at: dict[str, float] = {}
-
-    async def accept(self, events: Sequence[Any], cursor: str | None = None) -> None:
-        await asyncio.sleep(0.002)
-        await super().accept(events, cursor)
-        self.at |= {each.text: time.monotonic() for each in events}
-
-
 def test_a_thousand_messages_are_kept_in_order_each_within_fifty_milliseconds() -> None:
     async def play(world: AccountsWorld) -> None:
         slow = Slow()
@@ -643,7 +607,7 @@ def test_a_thousand_messages_are_kept_in_order_each_within_fifty_milliseconds() 
                 await asyncio.sleep(0.001)
             await until(lambda: len(slow.events) == 1000, "all of them")
             assert [each.text for each in slow.events] == list(said)
-            took = [slow.at[text] - at for text, at in said.items()]
+            took = [slow.kept[text] - at for text, at in said.items()]
             assert statistics.quantiles(took, n=100)[98] <= 0.05
 
     played(AccountsWorld, play)
@@ -903,17 +867,20 @@ def test_a_server_that_wants_a_pause_gets_it() -> None:
     played(AccountsWorld, play)
 
 
-def test_a_server_that_never_lets_the_bot_in_is_left() -> None:
+def test_a_server_that_never_lets_the_bot_in_is_left_and_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gemmagraph.bots")
+
     async def play(world: AccountsWorld) -> None:
         world.server.caps = ()
         world.server.silent = True
-        adapter, heard = IrcAdapter({**world.keys, "account": "", "password": ""}), worlds.Heard()
+        adapter, heard = IrcAdapter({**world.keys, "account": "", "password": ""}), Heard()
         adapter.times = Times(quiet=0.1, sign_on=0.3)
         listen = asyncio.create_task(adapter.listen(heard))
         await until(lambda: heard.down, "the bot to leave")
         assert heard.down == ["127.0.0.1 does not answer who signs on."]
         world.server.silent = False
         await until(lambda: heard.up, "the bot to come")
+        assert not caplog.records
         listen.cancel()
         await asyncio.gather(listen, return_exceptions=True)
 
@@ -980,7 +947,18 @@ def test_a_nick_that_the_server_does_not_take_is_told() -> None:
     async def play(world: World) -> None:
         with pytest.raises(BotError, match="does not take the nick 'far-too-long-for-this-server'"):
             await asyncio.wait_for(
-                IrcAdapter({**world.keys, "nick": "far-too-long-for-this-server"}).listen(worlds.Heard()), 5
+                IrcAdapter({**world.keys, "nick": "far-too-long-for-this-server"}).listen(Heard()), 5
             )
 
     played(World, play)
+
+
+def test_a_channel_is_told_as_the_file_spells_it() -> None:
+    async def play(world: AccountsWorld) -> None:
+        async with listening(world, join=["#ops[1]"]) as (_, heard):
+            bot = world.server.by_nick(BOT)
+            assert bot is not None
+            bot.tell(":ann!a@h PRIVMSG #Ops{1} :hello")
+            assert (await told(heard)).place == Place("", "#ops[1]")
+
+    played(AccountsWorld, play)

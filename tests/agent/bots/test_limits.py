@@ -10,6 +10,7 @@ import pytest
 from chats.cases import goes_on, reached
 from chats.memory import MemoryWorld
 from chats.team import Team, by_bot, run
+from chats.world import until
 
 from gemmagraph import Agent, Gemma, Limits, tool
 from gemmagraph.bots.base import Traits
@@ -30,9 +31,7 @@ def alone(path: Path, patience: float, traits: Traits | None = None) -> Team:
 
 async def in_line(bot: Bot, length: int) -> None:
     """Waits until so many wait for the model."""
-    async with asyncio.timeout(15):
-        while bot.line.length != length:  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
+    await until(lambda: bot.line.length == length, f"{length} in line")
 
 
 @pytest.mark.parametrize(("what", "most"), [("runs", "1/day"), ("calls", "1/day"), ("tokens", "15/day")])

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,12 @@ from urllib.parse import quote
 import pytest
 from aiohttp import ClientError, web
 from chats.matrix import World
-from chats.world import Heard, Upload
+from chats.world import Full, Heard, Upload, until
 
 from gemmagraph.bots.base import Adapter, Choice, Deleted, Edited, File, Message, Place, Pressed
 from gemmagraph.bots.errors import BotError, NotThere, Revoked, TooFast, Unreachable
 from gemmagraph.bots.matrix.adapter import MatrixAdapter
 from gemmagraph.bots.text import Code, Paragraph, Span, blocks_of, plain
-from gemmagraph.errors import StoreError
 
 pytestmark = pytest.mark.long
 
@@ -39,15 +38,11 @@ class Bot:
     task: asyncio.Task[None]
 
     async def until(self, true: Callable[[list[Any]], Any], seconds: float = 10.0) -> Any:
-        try:
-            async with asyncio.timeout(seconds):
-                while not (found := true(self.heard.events)):
-                    if self.task.done():
-                        self.task.result()
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            raise TimeoutError(f"It did not come true of {self.heard}") from None
-        return found
+        return await until(
+            lambda: true(self.heard.events) or (self.task.done() and self.task.result()),
+            lambda: f"something else than {self.heard}",
+            seconds,
+        )
 
     async def message(self, text: str) -> Message:
         """What was told with this text."""
@@ -511,8 +506,10 @@ def test_a_server_that_is_down_is_unreachable_and_the_bot_waits_for_it() -> None
         await asyncio.sleep(0)
         with pytest.raises(Unreachable):
             await adapter.send(place(world), [plain("x")], "1")
+        await until(lambda: heard.down)
         world.instead = lambda request: None
         await Bot(adapter, heard, task).until(lambda _: heard.up == 1)
+        assert len(heard.down) == 1
         await Bot(adapter, heard, task).stop()
 
     in_world(story)
@@ -624,25 +621,13 @@ def test_files_come_from_the_homeserver_only_and_not_larger_than_allowed() -> No
     in_world(story)
 
 
-class Full(Heard):
-    """A receiver whose disk is full for a while."""
-
-    refuses = 2
-
-    async def accept(self, events: Sequence[Any], cursor: str | None = None) -> None:
-        if events and self.refuses:
-            self.refuses -= 1
-            raise StoreError("The disk is full.")
-        await super().accept(events, cursor)
-
-
 def test_what_could_not_be_kept_is_not_acknowledged() -> None:
     async def story(world: World) -> None:
         heard = Full()
         async with listening(world, heard) as bot:
             await world.say("ann", "keep me")
             await bot.message("keep me")
-            assert (bot.texts(), heard.refuses, heard.down) == (["keep me"], 0, [])
+            assert (bot.texts(), heard.failures, heard.down) == (["keep me"], 0, [])
 
     in_world(story)
 

@@ -11,61 +11,28 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chats.listening import listening
 from chats.mattermost import BOT, World
 from chats.mattermost_client import in_browser, on_phone
 from chats.mattermost_server import Server
-from chats.world import Heard, Seen, Upload
+from chats.team import run
+from chats.world import Full, Heard, Seen, Slow, Upload, until
 
 from gemmagraph.bots.base import Adapter, Choice, Deleted, Edited, File, Inbound, Message, Place, Pressed
 from gemmagraph.bots.errors import BotError, NotThere, Revoked, TooFast, Unreachable
 from gemmagraph.bots.mattermost.adapter import MattermostAdapter
 from gemmagraph.bots.mattermost.text import said, written
 from gemmagraph.bots.text import Block, Code, Paragraph, Span, as_text, blocks_of, plain
-from gemmagraph.errors import StoreError
 
 pytestmark = pytest.mark.long
 
 CHOICES = (Choice("approve", "7F3K", "Approve"), Choice("reject", "7F3K", "Reject"))
-
-
-def run(test: Awaitable[None]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(30):
-            await test
-
-    asyncio.run(bounded())
-
-
-async def until(true: Callable[[], Any], what: str = "it") -> None:
-    try:
-        async with asyncio.timeout(10):
-            while True:
-                if true():
-                    return
-                await asyncio.sleep(0.005)
-    except TimeoutError:
-        raise TimeoutError(f"Not true within 10 s: {what}") from None
-
-
-@asynccontextmanager
-async def listening(world: World, heard: Heard | None = None) -> AsyncIterator[tuple[Adapter, Heard]]:
-    adapter, heard = world.adapter(), heard or Heard()
-    before = heard.up
-    task = asyncio.create_task(adapter.listen(heard))
-    try:
-        await until(lambda: heard.up > before or task.done(), "connected")
-        yield adapter, heard
-    finally:
-        task.cancel()
-        [ended] = await asyncio.gather(task, return_exceptions=True)
-    assert isinstance(ended, asyncio.CancelledError)
 
 
 async def told(heard: Heard, kind: type[Inbound], number: int = 1) -> list[Any]:
@@ -139,7 +106,7 @@ def test_message_is_told_with_all_that_is_known_of_it() -> None:
             assert fourth.place == Place("", group)
             assert not any(one.machine for one in (first, second, third, fourth))
 
-    run(test())
+    run(test)
 
 
 MENTIONS = {
@@ -174,7 +141,7 @@ def test_mention_of_the_bot_is_taken_out(text: str, plain_text: str, addressed: 
             [message] = await told(heard, Message)
             assert (message.text, message.addressed) == (plain_text, addressed)
 
-    run(test())
+    run(test)
 
 
 def test_many_backticks_are_read_at_once() -> None:
@@ -199,7 +166,7 @@ def test_what_no_person_typed_is_of_a_machine(props: dict[str, str]) -> None:
             [message] = await told(heard, Message)
             assert message.machine
 
-    run(test())
+    run(test)
 
 
 def test_bots_are_machines_and_the_server_itself_is_not_told() -> None:
@@ -212,7 +179,7 @@ def test_bots_are_machines_and_the_server_itself_is_not_told() -> None:
             assert [(one.text, one.machine) for one in heard.events] == [("build failed", True), ("hello", True)]
             assert heard.events[1].id == own
 
-    run(test())
+    run(test)
 
 
 def test_redelivered_events_have_the_same_names() -> None:
@@ -230,7 +197,7 @@ def test_redelivered_events_have_the_same_names() -> None:
             assert [one.event for one in heard.events[5:]] == names
             assert len(set(names)) == 5
 
-    run(test())
+    run(test)
 
 
 def test_changes_and_deletions_are_told() -> None:
@@ -252,7 +219,7 @@ def test_changes_and_deletions_are_told() -> None:
             assert deleted == Deleted(f"delete:{message}", Place("", world.channel), message)
             assert len(_told(heard, Edited)) == 1
 
-    run(test())
+    run(test)
 
 
 def test_reactions_to_the_bots_own_messages_decide() -> None:
@@ -271,7 +238,7 @@ def test_reactions_to_the_bots_own_messages_decide() -> None:
             assert (second.verb, second.approval) == ("approve", "")
             assert {one.user for one in _told(heard, Pressed)} == {world.user("bob")}
 
-    run(test())
+    run(test)
 
 
 def test_reaction_to_a_message_of_an_earlier_process_is_told() -> None:
@@ -284,7 +251,7 @@ def test_reaction_to_a_message_of_an_earlier_process_is_told() -> None:
                 [pressed] = await told(heard, Pressed)
                 assert (pressed.place, pressed.verb) == (Place("", direct, direct=True), "approve")
 
-    run(test())
+    run(test)
 
 
 def test_what_was_missed_while_the_connection_was_lost_is_told_in_order() -> None:
@@ -312,7 +279,7 @@ def test_what_was_missed_while_the_connection_was_lost_is_told_in_order() -> Non
             assert order == [edited.event, deleted.event, pressed.event]
             assert len(heard.down) == 1
 
-    run(test())
+    run(test)
 
 
 def test_a_new_process_goes_on_at_the_cursor() -> None:
@@ -330,7 +297,7 @@ def test_a_new_process_goes_on_at_the_cursor() -> None:
             assert texts == ["live", "while nobody was there"]  # the first once more, under its name
             assert len(heard.cursor or "") < 2_000
 
-    run(test())
+    run(test)
 
 
 def test_nothing_from_before_the_first_start_is_told_also_after_a_loss() -> None:
@@ -344,7 +311,7 @@ def test_nothing_from_before_the_first_start_is_told_also_after_a_loss() -> None
                 await world.say("ann", "now")
                 assert [one.text for one in await told(heard, Message)] == ["now"]
 
-    run(test())
+    run(test)
 
 
 def test_unreadable_cursor_is_said() -> None:
@@ -357,7 +324,7 @@ def test_unreadable_cursor_is_said() -> None:
             await asyncio.gather(task, return_exceptions=True)
             assert "cursor" in heard.down[0]
 
-    run(test())
+    run(test)
 
 
 def test_missing_number_among_events_is_filled_without_a_new_connection() -> None:
@@ -370,7 +337,7 @@ def test_missing_number_among_events_is_filled_without_a_new_connection() -> Non
             assert [one.text for one in await told(heard, Message, 3)] == ["one", "two", "three"]
             assert (heard.up, heard.down) == (1, [])
 
-    run(test())
+    run(test)
 
 
 def test_more_is_missed_than_one_answer_holds() -> None:
@@ -382,19 +349,7 @@ def test_more_is_missed_than_one_answer_holds() -> None:
             texts = [one.text for one in await told(heard, Message, 1_250)]
             assert sorted(texts, key=int) == [f"{number}" for number in range(1_250)]
 
-    run(test())
-
-
-class Full(Heard):
-    """A receiver that cannot keep what it is told, some times."""
-
-    failures = 2
-
-    async def accept(self, events: Sequence[Any], cursor: str | None = None) -> None:
-        if events and self.failures:
-            self.failures -= 1
-            raise StoreError("The disk is full.")
-        await super().accept(events, cursor)
+    run(test)
 
 
 def test_what_could_not_be_kept_is_told_again() -> None:
@@ -404,7 +359,7 @@ def test_what_could_not_be_kept_is_told_again() -> None:
             assert [one.text for one in await told(heard, Message)] == ["keep me"]
             assert heard.down == ["The disk is full."]
 
-    run(test())
+    run(test)
 
 
 def test_revoked_token_ends_listening_within_seconds() -> None:
@@ -422,7 +377,7 @@ def test_revoked_token_ends_listening_within_seconds() -> None:
             with pytest.raises(Revoked):
                 await world.adapter().send(Place("", world.channel), [plain("hello")], "k")
 
-    run(test())
+    run(test)
 
 
 def test_nothing_goes_on_after_listening_was_cancelled() -> None:
@@ -436,7 +391,7 @@ def test_nothing_goes_on_after_listening_was_cancelled() -> None:
             last = await adapter.send(Place("", world.channel), [plain("the end of a turn")], "l")
             assert (await world.seen(world.channel))[-1].id == last
 
-    run(test())
+    run(test)
 
 
 def test_nothing_that_makes_no_sense_ends_listening(caplog: pytest.LogCaptureFixture) -> None:
@@ -463,7 +418,7 @@ def test_nothing_that_makes_no_sense_ends_listening(caplog: pytest.LogCaptureFix
             assert heard.down == []
 
     with caplog.at_level(logging.WARNING):
-        run(test())
+        run(test)
     assert "could not be read" in caplog.text
 
 
@@ -478,7 +433,7 @@ def test_renamed_person_has_the_new_name_and_the_old_id() -> None:
             assert (first.name, second.name) == ("ann", "anna")
             assert first.user == second.user == world.user("ann")
 
-    run(test())
+    run(test)
 
 
 def test_files_come_and_are_read_up_to_a_size() -> None:
@@ -500,7 +455,7 @@ def test_files_come_and_are_read_up_to_a_size() -> None:
             with pytest.raises(NotThere):
                 await adapter.fetch(kept, 256_000)
 
-    run(test())
+    run(test)
 
 
 REFERENCES = {
@@ -519,7 +474,7 @@ def test_only_files_of_the_server_are_fetched(reference: dict[str, Any]) -> None
                 await world.adapter().fetch(File("a", "text/plain", 1, reference), 1_000)
             assert world.server.authorized == []
 
-    run(test())
+    run(test)
 
 
 def test_the_token_goes_nowhere_else() -> None:
@@ -546,7 +501,7 @@ def test_the_token_goes_nowhere_else() -> None:
         finally:
             await elsewhere.stop()
 
-    run(test())
+    run(test)
 
 
 def test_choices_are_put_under_a_message_and_taken_away() -> None:
@@ -565,7 +520,7 @@ def test_choices_are_put_under_a_message_and_taken_away() -> None:
             assert (await world.seen(world.channel))[0].offers == ("reject",)
             assert {one["user_id"] for one in world.server.of_post(own)} == {world.people["ann"], world.bot}
 
-    run(test())
+    run(test)
 
 
 def test_message_goes_into_its_thread_and_place() -> None:
@@ -579,7 +534,7 @@ def test_message_goes_into_its_thread_and_place() -> None:
             assert [one.id for one in await world.seen(world.channel, root)] == [in_thread]
             assert [(one.id, one.who) for one in await world.seen(direct, "")] == [(in_direct, "bot")]
 
-    run(test())
+    run(test)
 
 
 NASTY = {
@@ -651,7 +606,7 @@ def test_text_is_shown_as_it_is_and_nothing_in_it_is_live(text: str) -> None:
             assert _squeezed(on_phone(seen.raw)) == _squeezed(text)
             assert world.server.previewed == []
 
-    run(test())
+    run(test)
 
 
 def _squeezed(text: str) -> str:
@@ -729,7 +684,7 @@ def test_allowed_link_is_live_and_not_previewed() -> None:
             assert world.server.previewed == []
             assert seen.text == "see https://good.example/a?b=1 and https://evil.example"
 
-    run(test())
+    run(test)
 
 
 def test_length_is_what_the_server_counts() -> None:
@@ -745,7 +700,7 @@ def test_length_is_what_the_server_counts() -> None:
                     await adapter.send(Place("", world.channel), [plain("*" * 2_001)], "2")
                 assert "***" not in str(refused.value)
 
-    run(test())
+    run(test)
 
 
 def test_pause_that_the_server_wants_is_told() -> None:
@@ -764,7 +719,7 @@ def test_pause_that_the_server_wants_is_told() -> None:
             assert [one.text for one in await world.seen(world.channel)] == ["again"]
             assert [one.refused for one in world.requests if one.what != "other"] == [0.0, 7.5, 7.5, 0.0]
 
-    run(test())
+    run(test)
 
 
 HEADERS = {
@@ -788,7 +743,7 @@ def test_pause_is_read_from_what_servers_send(headers: dict[str, str], seconds: 
                 await world.adapter().send(Place("", world.channel), [plain("hello")], "k")
             assert refused.value.seconds == pytest.approx(seconds, abs=30 if seconds == 300 else 0)
 
-    run(test())
+    run(test)
 
 
 def test_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
@@ -814,7 +769,7 @@ def test_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
 
     before = os.environ.get("SSL_CERT_FILE")
     try:
-        run(test())
+        run(test)
     finally:
         os.environ.pop("SSL_CERT_FILE")
         if before is not None:
@@ -833,7 +788,7 @@ def test_reactions_wait_if_the_server_wants_it_and_the_message_is_said_once() ->
             [seen] = await world.seen(world.other)
             assert (seen.text, seen.offers) == ("Deploy?", ())
 
-    run(test())
+    run(test)
 
 
 def test_server_that_fails_or_is_away_is_unreachable() -> None:
@@ -852,7 +807,7 @@ def test_server_that_fails_or_is_away_is_unreachable() -> None:
         with pytest.raises(Unreachable):
             await adapter.fetch(File("a", "text/plain", 1, {"id": "a" * 26}), 10)
 
-    run(test())
+    run(test)
 
 
 def test_connection_comes_back_when_the_server_does() -> None:
@@ -866,7 +821,7 @@ def test_connection_comes_back_when_the_server_does() -> None:
             assert [one.text for one in await told(heard, Message)] == ["anybody?"]
             assert heard.up == 2
 
-    run(test())
+    run(test)
 
 
 def test_where_the_bot_may_not_write_is_told() -> None:
@@ -889,7 +844,7 @@ def test_where_the_bot_may_not_write_is_told() -> None:
             with pytest.raises(NotThere):
                 await adapter.edit(place, own, [plain("hello")])
 
-    run(test())
+    run(test)
 
 
 def test_message_is_found_by_its_key() -> None:
@@ -912,7 +867,7 @@ def test_message_is_found_by_its_key() -> None:
             assert await adapter.find(place, "k1") == seen.id
             assert await adapter.find(Place("", "nochannel"), "k1") is None
 
-    run(test())
+    run(test)
 
 
 def test_the_same_key_soon_after_makes_no_second_message() -> None:
@@ -926,7 +881,7 @@ def test_the_same_key_soon_after_makes_no_second_message() -> None:
             other = await adapter.send(place, [plain("hello")], "l")
             assert [one.id for one in await world.seen(world.channel)] == [again, other]
 
-    run(test())
+    run(test)
 
 
 def test_neither_token_nor_text_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -961,20 +916,7 @@ def test_fifty_lost_connections_lose_nothing() -> None:
             assert texts == [f"{number}" for number in range(50)]
             assert statistics.median(back) <= 5.0
 
-    run(test())
-
-
-class Slow(Heard):
-    """Takes two milliseconds, and writes down when what was kept."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: dict[str, float] = {}
-
-    async def accept(self, events: Sequence[Any], cursor: str | None = None) -> None:
-        await asyncio.sleep(0.002)
-        await super().accept(events, cursor)
-        self.kept |= {one.id: time.monotonic() for one in events}
+    run(test)
 
 
 def test_a_thousand_events_are_kept_at_once() -> None:
@@ -983,11 +925,12 @@ def test_a_thousand_events_are_kept_at_once() -> None:
         async with World() as world, listening(world, heard):
             said_at = {}
             for number in range(1_000):
-                said_at[await world.say("ann", f"{number}")] = time.monotonic()
+                said_at[f"{number}"] = time.monotonic()
+                await world.say("ann", f"{number}")
                 await asyncio.sleep(0)
             await until(lambda: len(heard.kept) == 1_000)
-            taken = sorted(heard.kept[name] - at for name, at in said_at.items())
+            taken = sorted(heard.kept[text] - at for text, at in said_at.items())
             assert [one.text for one in heard.events] == [f"{number}" for number in range(1_000)]
             assert taken[989] <= 0.05, f"p99 {taken[989] * 1000:.1f} ms, median {taken[500] * 1000:.1f} ms"
 
-    run(test())
+    run(test)

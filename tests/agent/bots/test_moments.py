@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +10,9 @@ from typing import Any
 import pytest
 from chats.cases import asked, goes_on, reached
 from chats.memory import MemoryAdapter, MemoryWorld
+from chats.players import Player
 from chats.team import Team, by_bot, run
+from chats.world import until
 
 from gemmagraph import Agent, Gemma, Limits, tool
 from gemmagraph.bots.base import Receiver, Traits
@@ -117,8 +118,8 @@ def test_stop_counts_whenever_it_comes(team: Team) -> None:
         async with team.bot() as bot:
             for moment in range(30):
                 first = await team.ask("ann", f"slow {moment}")
-                for _ in range(moment * 4):
-                    await asyncio.sleep(0.0005)
+                if moment:
+                    await asyncio.sleep(0.002 * moment)
                 await goes_on(team, "ann", "!stop", first)
                 await team.heard("topped", times=moment + 1, seconds=5)
             await team.settled(bot)
@@ -272,7 +273,31 @@ def test_a_conversation_that_ends_when_its_place_comes_keeps_none(team: Team, ti
     run(work)
 
 
-async def until(true: Callable[[], Any]) -> None:
-    async with asyncio.timeout(15):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
+@pytest.mark.parametrize("alive", [False, True], ids=["which is gone", "which answers"])
+def test_a_turn_that_another_process_took_away_is_answered_once(team: Team, alive: bool) -> None:
+    async def work() -> None:
+        async with team.bot() as bot:
+            first = await team.ask("ann", "slow one")
+            await reached(team, 1)
+            # As after a silence of this process, longer than a turn is kept for.
+            await bot.store.do(lambda session: session.change("DELETE FROM turns"))
+            if alive:
+                player = Player()
+                (talk,) = bot.inbox.talks.values()
+                other = Agent(Gemma(player), instructions="Answer.", store=Store(team.path / "bot.db"))
+                going_on = asyncio.create_task(other.aresume(talk.thread))
+                await until(lambda: player.asked)
+                await until(lambda: not team.player.now)  # it has noticed
+                player.go.set()
+                await going_on
+            else:
+                await reached(team, 2)
+                team.player.go.set()
+            await team.heard("You said: slow one")
+            await goes_on(team, "ann", "say two", first)
+            team.player.go.set()
+            await team.heard("two")
+            assert team.player.asked == (2 if alive else 3)
+            assert len(by_bot(await team.world.seen("ops"))) == 2
+
+    run(work)

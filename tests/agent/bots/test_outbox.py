@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from chats.memory import MemoryAdapter, MemoryWorld
 from chats.team import run
+from chats.world import until
 
 from gemmagraph.bots.base import Place, Traits
 from gemmagraph.bots.outbox import Outbox
@@ -33,8 +34,7 @@ def test_the_last_text_stands_there_after_a_draft_whose_sending_was_cut_off(
         store = Store(tmp_path / "bot.db")
         outbox = Outbox(store, "bot", Cut(world.service, world.traits))
         draft = asyncio.create_task(outbox.put("a:1/0", place, [plain("a draft")]))
-        while not world.service.posted:  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
+        await until(lambda: world.service.posted)
         draft.cancel()
         await asyncio.wait([draft])
         if restarted:

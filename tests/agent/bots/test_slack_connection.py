@@ -9,19 +9,17 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from chats.slack import World, direct
 from chats.slack_bot import Bot, blocks, listening
 from chats.slack_service import APP_TOKEN, BOT, TOKEN
-from chats.world import Heard
+from chats.world import Full, Heard, Slow
 
-from gemmagraph.bots.base import Inbound, Place
+from gemmagraph.bots.base import Place
 from gemmagraph.bots.errors import BotError, Revoked
 from gemmagraph.bots.slack.adapter import SlackAdapter
-from gemmagraph.errors import StoreError
 
 pytestmark = pytest.mark.long
 
@@ -151,27 +149,15 @@ def test_a_connection_that_is_refused_is_tried_again() -> None:
             world.service.turned_away = 1
             world.service.failing = [(503, "text/html", "<html>")]
             async with listening(world) as bot:
-                assert (bot.heard.up, bot.heard.down) == (1, [])
+                assert (bot.heard.up, len(bot.heard.down)) == (1, 2)
 
     asyncio.run(run())
-
-
-class Stubborn(Heard):
-    """Cannot keep what it is told, once."""
-
-    failing = 1
-
-    async def accept(self, events: Sequence[Inbound], cursor: str | None = None) -> None:
-        if events and self.failing:
-            self.failing -= 1
-            raise StoreError("The disk is full.")
-        await super().accept(events, cursor)
 
 
 def test_what_could_not_be_kept_is_not_acknowledged_and_comes_again() -> None:
     async def run() -> None:
         async with World() as world:
-            bot = Bot(world, Stubborn())
+            bot = Bot(world, Full(failures=1))
             await bot.until(lambda: bot.heard.up and bot.heard.cursor)
             await world.say("ann", "one")
             await bot.until(lambda: bot.heard.down, "the refusal")
@@ -184,12 +170,6 @@ def test_what_could_not_be_kept_is_not_acknowledged_and_comes_again() -> None:
             await asyncio.gather(bot.task, return_exceptions=True)
 
     asyncio.run(run())
-
-
-class Slow(Heard):
-    async def accept(self, events: Sequence[Inbound], cursor: str | None = None) -> None:
-        await asyncio.sleep(0.002)
-        await super().accept(events, cursor)
 
 
 def test_a_thousand_events_are_acknowledged_at_once() -> None:
@@ -305,3 +285,15 @@ def test_without_its_packages_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "slack_sdk", None)
     with pytest.raises(BotError, match=r"gemmagraph\[slack\]"):
         SlackAdapter(KEYS)
+
+
+def test_why_there_is_no_connection_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        caplog.set_level(logging.INFO, "gemmagraph.bots")
+        async with World() as world:
+            world.service.failing = [(503, "text/plain", "")] * 2
+            async with listening(world) as bot:
+                assert (bot.heard.up, len(bot.heard.down)) == (1, 1)
+                assert not [record for record in caplog.records if record.name.startswith("gemmagraph")]
+
+    asyncio.run(run())

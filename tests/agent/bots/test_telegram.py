@@ -8,58 +8,28 @@ import logging
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 import pytest
 from aiohttp import web
+from chats.listening import listening
+from chats.team import run
 from chats.telegram import World
 from chats.telegram_server import BOT, Refused
 from chats.telegram_touch import part as part_of
 from chats.telegram_touch import units
-from chats.world import Heard, Seen, Upload
+from chats.world import Full, Heard, Seen, Slow, Upload, until
 
 from gemmagraph.bots.base import Choice, Edited, File, Message, Place, Pressed
 from gemmagraph.bots.errors import BotError, NotThere, Revoked, TooFast, Unreachable
 from gemmagraph.bots.telegram.adapter import TelegramAdapter
 from gemmagraph.bots.telegram.text import marked
 from gemmagraph.bots.text import Block, Code, Paragraph, Span, blocks_of, plain
-from gemmagraph.errors import StoreError
 
 pytestmark = pytest.mark.long
 
 CHOICES = (Choice("approve", "7F3K", "Approve"), Choice("reject", "7F3K", "Reject"))
-
-
-def run(test: Awaitable[None]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(30):
-            await test
-
-    asyncio.run(bounded())
-
-
-async def until(true: Callable[[], Any], what: str = "it") -> None:
-    try:
-        async with asyncio.timeout(10):
-            while not true():  # noqa: ASYNC110 - of what is waited for, nothing tells
-                await asyncio.sleep(0.005)
-    except TimeoutError:
-        raise TimeoutError(f"Not true within 10 s: {what}") from None
-
-
-@asynccontextmanager
-async def listening(world: World, heard: Heard | None = None) -> AsyncIterator[tuple[TelegramAdapter, Heard]]:
-    adapter, heard = world.adapter(), heard or Heard()
-    before = heard.up
-    task = asyncio.create_task(adapter.listen(heard))
-    try:
-        await until(lambda: heard.up > before or task.done(), "connected")
-        yield adapter, heard
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def told(heard: Heard, count: int = 1) -> list[Any]:
@@ -95,7 +65,7 @@ def test_a_message_is_told_with_all_it_has() -> None:
                 )
             ]
 
-    run(test())
+    run(test)
 
 
 def test_a_message_to_the_bot_alone_is_direct() -> None:
@@ -108,7 +78,7 @@ def test_a_message_to_the_bot_alone_is_direct() -> None:
             await adapter.send(place, [plain("hi")], "k")
             assert (await last(world, place.channel)).text == "hi"
 
-    run(test())
+    run(test)
 
 
 def test_topics_are_threads_and_what_is_said_there_answers_nobody() -> None:
@@ -132,7 +102,7 @@ def test_topics_are_threads_and_what_is_said_there_answers_nobody() -> None:
             with pytest.raises(NotThere, match="thread not found"):
                 await adapter.send(Place("", world.forum, "99999"), [plain("x")], "k")
 
-    run(test())
+    run(test)
 
 
 def test_who_replies_to_the_bot_speaks_to_it() -> None:
@@ -150,7 +120,7 @@ def test_who_replies_to_the_bot_speaks_to_it() -> None:
             ]
             assert {event.place for event in events} == {group(world)}
 
-    run(test())
+    run(test)
 
 
 def entity(text: str, part: str, type: str, **more: Any) -> dict[str, Any]:
@@ -216,7 +186,7 @@ def test_what_is_said_becomes_plain_text(case: str) -> None:
             (message,) = await told(heard)
             assert (message.text, message.addressed) == (text, addressed)
 
-    run(test())
+    run(test)
 
 
 def test_who_is_no_person_is_told_as_such() -> None:
@@ -233,7 +203,7 @@ def test_who_is_no_person_is_told_as_such() -> None:
             assert (admin.machine, admin.user, admin.name) == (False, "", "Group 1")
             assert (channel.machine, channel.user, channel.name) == (True, "", "News")
 
-    run(test())
+    run(test)
 
 
 def test_news_of_the_group_are_no_messages() -> None:
@@ -245,7 +215,7 @@ def test_news_of_the_group_are_no_messages() -> None:
             await world.say("ann", "x")
             assert [message.text for message in await told(heard)] == ["x"]
 
-    run(test())
+    run(test)
 
 
 def test_an_edit_is_told_with_the_same_id() -> None:
@@ -258,7 +228,7 @@ def test_an_edit_is_told_with_the_same_id() -> None:
             assert edited.event != said.event
             assert (edited.message.id, edited.message.text, edited.message.user) == (id, "hello", world.user("ann"))
 
-    run(test())
+    run(test)
 
 
 def test_what_is_delivered_again_has_the_same_event() -> None:
@@ -271,19 +241,7 @@ def test_what_is_delivered_again_has_the_same_event() -> None:
             await world.redeliver()
             assert await told(heard, 4) == first * 2
 
-    run(test())
-
-
-class Full(Heard):
-    """A store that takes nothing for some time."""
-
-    failures = 2
-
-    async def accept(self, events: Sequence[Any], cursor: str | None = None) -> None:
-        if events and self.failures:
-            self.failures -= 1
-            raise StoreError("the disk is full")
-        await super().accept(events, cursor)
+    run(test)
 
 
 def test_what_could_not_be_kept_is_not_acknowledged_and_comes_again() -> None:
@@ -294,10 +252,10 @@ def test_what_could_not_be_kept_is_not_acknowledged_and_comes_again() -> None:
             assert not world.acknowledged
             assert [message.text for message in await told(heard)] == ["x"]
             await until(lambda: world.acknowledged)
-            assert heard.down == ["the disk is full"]
+            assert heard.down == ["The disk is full."]
             assert heard.up == 2
 
-    run(test())
+    run(test)
 
 
 class Waits(Heard):
@@ -329,7 +287,7 @@ def test_nothing_is_acknowledged_or_answered_before_it_is_kept() -> None:
             await until(lambda: world.acknowledged and world.answered)
             assert (world.polls, heard.cursor) == (polls + 1, cursor(830000002))
 
-    run(test())
+    run(test)
 
 
 def test_what_was_said_before_the_bot_was_ever_there_is_not_told() -> None:
@@ -342,7 +300,7 @@ def test_what_was_said_before_the_bot_was_ever_there_is_not_told() -> None:
                 await world.say("ann", "new")
                 assert [message.text for message in await told(heard)] == ["new"]
 
-    run(test())
+    run(test)
 
 
 def test_what_was_said_while_no_process_ran_is_told_by_the_next() -> None:
@@ -359,7 +317,7 @@ def test_what_was_said_while_no_process_ran_is_told_by_the_next() -> None:
                 await told(heard, 249)
             assert [message.text for message in heard.events] == [f"missed {number}" for number in range(1, 250)]
 
-    run(test())
+    run(test)
 
 
 @pytest.mark.parametrize(
@@ -373,7 +331,7 @@ def test_where_another_bot_left_off_means_nothing(known: str | None) -> None:
                 await world.say("ann", "new")
                 assert [message.text for message in await told(heard)] == ["new"]
 
-    run(test())
+    run(test)
 
 
 def test_numbers_that_begin_anew_are_followed() -> None:
@@ -387,7 +345,7 @@ def test_numbers_that_begin_anew_are_followed() -> None:
             assert [message.text for message in await told(heard, 2)] == ["x", "y"]
             assert heard.cursor == cursor(830000003)
 
-    run(test())
+    run(test)
 
 
 def test_an_update_that_cannot_be_read_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
@@ -400,7 +358,7 @@ def test_an_update_that_cannot_be_read_is_passed_over(caplog: pytest.LogCaptureF
             assert [message.text for message in await told(heard)] == ["x"]
             await until(lambda: len(world.acknowledged) >= 2)
 
-    run(test())
+    run(test)
     assert "Update 830000001 cannot be read (KeyError); it is passed over." in caplog.text
     assert "secret words" not in caplog.text
 
@@ -420,7 +378,7 @@ def test_after_fifty_dropped_connections_nothing_is_lost_and_the_bot_is_back_soo
             assert statistics.median(times) <= 5, times
             await adapter.send(group(world), [plain("still there")], "k")
 
-    run(test())
+    run(test)
 
 
 def test_a_server_that_is_down_for_a_while_is_found_again() -> None:
@@ -435,15 +393,10 @@ def test_a_server_that_is_down_for_a_while_is_found_again() -> None:
             assert [message.text for message in await told(heard)] == ["meanwhile"]
             assert (heard.up, len(heard.down)) == (2, 1)
 
-    run(test())
+    run(test)
 
 
 def test_a_thousand_events_are_acknowledged_within_fifty_milliseconds() -> None:
-    class Slow(Heard):
-        async def accept(self, events: Sequence[Any], cursor: str | None = None) -> None:
-            await asyncio.sleep(0.002)
-            await super().accept(events, cursor)
-
     async def test() -> None:
         async with World() as world, listening(world, Slow()) as (_, heard):
             for last_round in (False, False, True):  # a busy machine may have one that says nothing
@@ -460,7 +413,7 @@ def test_a_thousand_events_are_acknowledged_within_fifty_milliseconds() -> None:
                     return
                 assert not last_round, waits[-20:]
 
-    run(test())
+    run(test)
 
 
 # Saying
@@ -545,7 +498,7 @@ def test_text_is_shown_as_it_is_and_nothing_is_live_but_allowed_links(way: str) 
                 ]
                 assert (name, seen.live, seen.pings) == (name, tuple(links), ())
 
-    run(test())
+    run(test)
 
 
 def test_the_stand_in_makes_all_of_that_live_if_it_is_sent_as_it_is() -> None:
@@ -562,7 +515,7 @@ def test_the_stand_in_makes_all_of_that_live_if_it_is_sent_as_it_is() -> None:
             of_markup = {"markdown", "html", "escapes", "open marks", "code and domain"}
             assert dead == of_markup | {"control characters", "marks of a model"}
 
-    run(test())
+    run(test)
 
 
 @pytest.mark.parametrize(
@@ -586,7 +539,7 @@ def test_more_styles_than_there_may_be_make_nothing_live(one: str, live: int, st
             assert (len(entities) <= 100, len(seen.live), seen.pings) == (True, live, ())
             assert {one["type"] for one in entities} == styles
 
-    run(test())
+    run(test)
 
 
 def test_styles_are_shown() -> None:
@@ -607,7 +560,7 @@ def test_styles_are_shown() -> None:
                 ("pre", table, None, None),
             ]
 
-    run(test())
+    run(test)
 
 
 def test_the_length_is_what_the_service_counts() -> None:
@@ -622,7 +575,7 @@ def test_the_length_is_what_the_service_counts() -> None:
             with pytest.raises(NotThere, match="empty"):
                 await adapter.send(group(world), [plain(" ")], "k")
 
-    run(test())
+    run(test)
 
 
 def test_a_long_line_takes_no_long_time() -> None:
@@ -659,7 +612,7 @@ def test_a_press_is_told_and_answered_and_an_edit_takes_the_buttons_away() -> No
             await adapter.edit(group(world), sent, [plain("And again?")], CHOICES)
             assert (await last(world)).offers == ("approve", "reject")
 
-    run(test())
+    run(test)
 
 
 def test_what_no_button_of_ours_carries_is_answered_and_not_told() -> None:
@@ -674,7 +627,7 @@ def test_what_no_button_of_ours_carries_is_answered_and_not_told() -> None:
             assert (event.approval, event.message) == ("OTHER:1", sent)
             await until(lambda: set(pressed) <= set(world.answered))
 
-    run(test())
+    run(test)
 
 
 def test_a_press_below_a_message_that_is_too_old_to_be_read_is_told() -> None:
@@ -686,7 +639,7 @@ def test_a_press_below_a_message_that_is_too_old_to_be_read_is_told() -> None:
             (event,) = await told(heard)
             assert (event.place, event.message, event.verb) == (group(world), "7", "reject")
 
-    run(test())
+    run(test)
 
 
 # Files
@@ -711,7 +664,7 @@ def test_files_are_told_with_what_the_service_says_of_them_and_can_be_fetched() 
             assert (with_voice.text, with_voice.files[0].mime) == ("listen", "audio/ogg")
             assert not any(world.token in str(file.reference) for file in with_log.files)
 
-    run(test())
+    run(test)
 
 
 def test_an_album_is_one_message_a_file() -> None:
@@ -724,7 +677,7 @@ def test_an_album_is_one_message_a_file() -> None:
                 ("", "b.txt"),
             ]
 
-    run(test())
+    run(test)
 
 
 def test_a_file_is_refused_as_soon_as_it_is_larger_than_it_may_be() -> None:
@@ -743,7 +696,7 @@ def test_a_file_is_refused_as_soon_as_it_is_larger_than_it_may_be() -> None:
             with pytest.raises(NotThere, match="too big"):
                 await adapter.fetch(File("b", "text/plain", None, {"file_id": "big"}), 10**9)
 
-    run(test())
+    run(test)
 
 
 def test_a_file_somewhere_else_is_not_fetched() -> None:
@@ -776,7 +729,7 @@ def test_a_file_somewhere_else_is_not_fetched() -> None:
             assert hits == []
             await runner.cleanup()
 
-    run(test())
+    run(test)
 
 
 FILE = File("f", "text/plain", None, {"file_id": "f"})
@@ -841,7 +794,7 @@ def test_what_goes_wrong_is_told_as_what_it_is(case: str) -> None:
                 if isinstance(caught.value, TooFast):
                     assert caught.value.seconds == float(words.split()[0])
 
-    run(test())
+    run(test)
 
 
 def again(trouble: web.Response | Refused) -> web.Response | Refused:
@@ -863,7 +816,7 @@ def test_what_goes_wrong_with_a_download_is_told_as_what_it_is(code: int, kind: 
                 await adapter.fetch(FILE, 100)
             assert not isinstance(caught.value, TooFast) or caught.value.seconds == 7
 
-    run(test())
+    run(test)
 
 
 def test_where_the_bot_may_not_be_it_cannot_write() -> None:
@@ -885,7 +838,7 @@ def test_where_the_bot_may_not_be_it_cannot_write() -> None:
             with pytest.raises(NotThere, match="is now -1009"):
                 await adapter.send(Place("", world.other), [plain("x")], "k")
 
-    run(test())
+    run(test)
 
 
 def test_a_revoked_token_ends_listening_at_once() -> None:
@@ -899,7 +852,7 @@ def test_a_revoked_token_ends_listening_at_once() -> None:
             with pytest.raises(Revoked):
                 await asyncio.wait_for(world.adapter().listen(Heard()), 5)
 
-    run(test())
+    run(test)
 
 
 POLLING: dict[str, tuple[Refused | web.Response, str]] = {
@@ -925,7 +878,7 @@ def test_listening_goes_on_after(case: str) -> None:
             assert len(heard.down) == 1
             assert words in heard.down[0]
 
-    run(test())
+    run(test)
 
 
 def test_two_programs_with_one_token_are_told_so() -> None:
@@ -934,7 +887,7 @@ def test_two_programs_with_one_token_are_told_so() -> None:
             await until(lambda: first.down)
             assert "End the other program with this token" in first.down[0]
 
-    run(test())
+    run(test)
 
 
 def test_the_end_of_listening_ends_all() -> None:
@@ -960,7 +913,7 @@ def test_the_end_of_listening_ends_all() -> None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
-    run(test())
+    run(test)
 
 
 def test_neither_token_nor_words_are_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -998,7 +951,7 @@ def test_neither_token_nor_words_are_logged(caplog: pytest.LogCaptureFixture) ->
     async def all_of_it() -> None:
         assert "***" in await test()
 
-    run(all_of_it())
+    run(all_of_it)
     assert "HTTP Request: POST" in caplog.text
 
 

@@ -9,15 +9,16 @@ import re
 import subprocess
 import sys
 import termios
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chats.listening import listening
 from chats.team import run
 from chats.terminal import World
-from chats.world import Heard, Upload
+from chats.world import Heard, Upload, until
 from screens import CTRL_C, CTRL_D, Screen
 
 from gemmagraph.bots.base import Choice, Deleted, Edited, File, Message, Place, Pressed
@@ -35,27 +36,6 @@ pytestmark = pytest.mark.long
 
 OPS = Place("", "#ops")
 OFFERED = (Choice("approve", "ab12", "Approve"), Choice("reject", "ab12", "Reject"))
-
-
-@asynccontextmanager
-async def listening(world: World, heard: Heard | None = None) -> AsyncIterator[tuple[TerminalAdapter, Heard]]:
-    adapter = TerminalAdapter(world.keys, world.line, world.line)
-    heard = heard or Heard()
-    task = asyncio.create_task(adapter.listen(heard))
-    try:
-        await until(lambda: heard.up or task.done())
-        yield adapter, heard
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-    if not task.cancelled() and task.exception():
-        raise task.exception()  # type: ignore[misc]
-
-
-async def until(true: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
 
 
 def typed(*lines: str, count: int = 1) -> list[Any]:
@@ -590,6 +570,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (Place("", "@slack:T1/U077", direct=True), "look"),
         (Place("", "@ann", direct=True), "all"),
         (Place("", "irc:#ops/dev"), "look"),
+        (Place("", "irc:#OPS/dev"), "look"),
         (Place("", "@irc:ann", direct=True), "silent"),
         (Place("", "other:a b"), "look"),
         (Place("", "matrix:!room:example.org"), "all"),
@@ -701,7 +682,7 @@ def test_an_approval_is_decided_after_a_restart_on_a_real_terminal(folder: Path,
     assert first.end() == 0
     write_script(folder, STEPS[3])
     second = screen()
-    second.until("Ctrl-D leaves")
+    second.until("Ctrl-D leaves", "@#ops/1 (again): May this run?", press)
     second.keys(f".as bob\r{press}\r")
     second.until("Approved by local:bob", "web is up again.")
     second.keys(CTRL_D)
@@ -734,3 +715,69 @@ def test_what_a_tool_prints_stands_above_the_line(folder: Path, screen: Any) -> 
     seen.until("· looking", "web answers 502.")
     seen.keys(CTRL_D)
     assert seen.end() == 0
+
+
+def test_where_messages_stand_is_known_after_a_restart() -> None:
+    async def work() -> None:
+        heard = Heard()
+        async with World() as world:
+            async with listening(world, heard) as (adapter, _):
+                world.type("one")
+                await until(lambda: heard.events)
+                await adapter.send(Place("", "#ops", "t1"), [plain("two")], "k")
+            heard.up = 0
+            async with listening(world, heard):
+                world.type(".in #dev", ".press 2 approve", ".thread 2", "three")
+                await until(lambda: len(heard.events) == 3)
+        assert [event.place for event in heard.events[1:]] == [Place("", "#ops", "t1")] * 2
+
+    run(work)
+
+
+def test_other_bots_go_on_when_nobody_sits_at_the_terminal(folder: Path) -> None:
+    (folder / "assistant.yaml").write_text(
+        "store: sqlite:///real.db\n"
+        "bots:\n"
+        "  irc: {server: 127.0.0.1, port: 1, tls: false, nick: gemma, channels: {'#ops': null}}\n"
+    )
+    write_script(folder, "Never.")
+    command = [sys.executable, "-m", "gemmagraph", "bot", "terminal", "irc", "-m", "scripted:script.jsonl"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder
+    ) as process:
+        assert process.stderr is not None
+        late = threading.Timer(30, process.kill)
+        late.start()
+        said = next((line for line in process.stderr if "others go on" in line), "the end")
+        process.terminate()
+        assert "/terminal  others=assistant/irc" in said
+        assert "come to their end" in process.stderr.read()
+        late.cancel()
+
+
+def test_a_command_that_the_bot_does_not_hear_is_told_of() -> None:
+    async def work() -> None:
+        async with World() as world, listening(world) as (_, heard):
+            world.type(".thread 1", "/help me", ".thread 1", "/help", ".direct", "!stop", "end")
+            await until(lambda: len(heard.events) == 4)
+            notes = [line for line in world.screen.splitlines() if line.startswith("·")][2:]
+            assert notes == [
+                "· Nothing was said yet.",
+                "· The bot does not hear that here; `@bot /help` is for it.",
+            ]
+
+    run(work)
+
+
+def test_whoever_sits_here_reads_why_the_model_does_not_answer(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gemmagraph", "bot", "terminal", "-m", "ollama:gemma3:4b"],
+        input="@bot are you there?\n",
+        env={**os.environ, "OLLAMA_HOST": "127.0.0.1:1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=folder,
+    )
+    assert "My model does not answer just now" in done.stdout
+    assert "why=Ollama at http://127.0.0.1:1 cannot be reached" in done.stderr
