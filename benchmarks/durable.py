@@ -4,6 +4,8 @@ conversation; how fast a long thread goes on; and many runs at once."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 import statistics
 import tempfile
 import time
@@ -20,6 +22,8 @@ from sides import _BareState, _keywords
 _EARLY, _LATE = 10, 300
 """Turns of a thread; each has one call and its answer, which are two steps."""
 _STEPS_OF_A_TURN = 2
+_RESUMED = "resumed.db"
+"""A thread of so many turns, no longer."""
 _AT_ONCE = (10, 500)
 
 Turn = Callable[[], Awaitable[Any]]
@@ -43,6 +47,8 @@ async def _kept(effort: Effort, folder: Path) -> list[Row]:
             closing.append(close)
             for _ in range(turns):
                 await _checked(script, turn)
+            if (name, turns) == ("ours", _LATE):
+                _copy(path, folder / _RESUMED)  # before it grows
             # Early in a thread each turn makes it longer by much: as few as can be.
             times = 1 if turns == _EARLY else max(1, round(effort.seconds / 0.02))
             figures[name] = _figure(script, turn, times)
@@ -92,12 +98,12 @@ async def _resumed(effort: Effort, folder: Path) -> Row:
 
     times = []
     for number in range(max(9, effort.rounds)):
-        store = Store(folder / f"ours-{_LATE}.db")
+        store = Store(folder / _RESUMED)
         said = HumanMessage(QUESTION, id=f"unanswered-{number}")
         await store.do(store.inputs.accepting("t", "agent", Input(said.id or "", [said], ToolContext())))
         store.close()
         script = Script.one_call_each(_STEPS_OF_A_TURN)
-        agent = _agent(script, [adder(script)], folder / f"ours-{_LATE}.db")
+        agent = _agent(script, [adder(script)], folder / _RESUMED)
         await _checked(script, partial(agent.arun, QUESTION, thread=f"another-{number}"))
         script.begin()
         asked = _asked(agent.model.backend)
@@ -271,6 +277,11 @@ async def _growth(script: Script, turn: Turn, path: Path, turns: int = 10) -> fl
     for _ in range(turns):
         await _checked(script, turn)
     return (_size(path) - before) / (turns * _STEPS_OF_A_TURN)
+
+
+def _copy(path: Path, to: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as one, contextlib.closing(sqlite3.connect(to)) as other:
+        one.backup(other)
 
 
 def _size(path: Path) -> int:
