@@ -8,9 +8,10 @@ into what the config holds from the graph around it; where that is ours, so is a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any, Final, TypeVar
+from operator import attrgetter
+from typing import Any, Final, TypeAlias, TypeVar
 
 from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -22,6 +23,7 @@ from langgraph.pregel._read import PregelNode
 from langgraph.runtime import ExecutionInfo, Runtime, get_runtime
 
 T = TypeVar("T")
+_Slots: TypeAlias = tuple[list[tuple[str, Callable[[Any, Any], None]]], Callable[[Any], tuple[Any, ...]]]
 
 
 def make_lean(graph: CompiledStateGraph[Any, Any, Any, Any], *names: str) -> None:
@@ -98,16 +100,21 @@ class _LeanRuntime(Runtime[Any]):
         return _copy(_LeanRuntime, self, {"execution_info": _copy(ExecutionInfo, self.execution_info, changes)})
 
 
-_FIELDS: Final[dict[type, list[str]]] = {
-    kind: [field.name for field in fields(kind)] for kind in (_LeanRuntime, ExecutionInfo)
-}
+def _slots(kind: type) -> _Slots:
+    """What sets each field of a class with slots, frozen or not, and what reads them all."""
+    names = [field.name for field in fields(kind)]
+    return [(name, getattr(kind, name).__set__) for name in names], attrgetter(*names)
+
+
+_SLOTS: Final[Mapping[type, _Slots]] = {kind: _slots(kind) for kind in (_LeanRuntime, ExecutionInfo)}
 
 
 def _copy(kind: type[T], original: Any, changes: dict[str, Any]) -> T:
     """`dataclasses.replace` for frozen classes that do nothing when made."""
     made = object.__new__(kind)
-    for name in _FIELDS[kind]:
-        object.__setattr__(made, name, changes[name] if name in changes else getattr(original, name))
+    setters, values = _SLOTS[kind]
+    for (name, put), value in zip(setters, values(original), strict=True):
+        put(made, changes.get(name, value))
     return made
 
 
