@@ -91,8 +91,8 @@ ORDER = """
     agent/masking  agent/model  agent/chat_telling  agent/fallback  agent/policy  agent/pictures  agent/convert
     agent/output  agent/offering  agent/run  agent/given  agent/enclosing  agent/allowances  agent/forking
     agent/choice  agent/state  agent/judging  agent/calls  agent/lean  agent/callbacks  agent/recounting
-    agent/uncounted  agent/nodes
-    agent/graph  agent/stepping  agent/remembered  agent/handing  agent/durable  agent/deciding  agent/stored_thread
+    agent/uncounted  agent/nodes  agent/graph  agent/stepping  agent/remembered  agent/handing  agent/finishing
+    agent/durable  agent/deciding  agent/stored_thread
     agent/running  agent/threaded  agent/subagents  agent/assistant  agent/agent  agent/patience  agent/openai_forms
     agent/chat_forms  agent/chat_kept  agent/chat
 
@@ -134,10 +134,10 @@ AGAINST_THE_ORDER = {
 }
 
 DOORS = {
-    "langgraph": "agent/state agent/nodes agent/lean agent/graph agent/stepping agent/durable agent/stored_thread"
+    "langgraph": "agent/state agent/nodes agent/lean agent/graph agent/stepping agent/finishing agent/stored_thread"
     " agent/store/*",
     "langchain_core": "agent/chat agent/chat_forms agent/convert agent/state agent/nodes agent/judging agent/calls"
-    " agent/lean agent/callbacks agent/recounting agent/durable agent/store/* tools/langchain",
+    " agent/lean agent/callbacks agent/recounting agent/finishing agent/durable agent/store/* tools/langchain",
     "pydantic": "agent/chat tools/forms tools/hints tools/imports/mcp_session tools/langchain tools/sources",
     "jsonschema": "prompts/*",
     "httpx": "agent/backends/* tools/guards/answers tools/guards/transport tools/bodies/http*"

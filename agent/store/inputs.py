@@ -123,12 +123,11 @@ class Inputs:
         """`opening`, done by itself."""
         return await self._workers.do(self.opening(thread, failed=failed))
 
-    async def state(self, thread: str, identity: str) -> State | None:
-        """What came of it; None if it was never accepted."""
-        found = await self._workers.do(
-            lambda session: session.rows("SELECT state FROM inputs WHERE thread = ? AND id = ?", thread, identity)
-        )
-        return cast("State", found[0][0]) if found else None
+    async def state(self, thread: str, identity: str) -> tuple[State, str | None] | None:
+        """What came of it, and why if it failed; None if it was never accepted."""
+        query = "SELECT state, failure FROM inputs WHERE thread = ? AND id = ?"
+        found = await self._workers.do(lambda session: session.rows(query, thread, identity))
+        return cast("tuple[State, str | None]", found[0]) if found else None
 
     async def settle(self, thread: str, identity: str, state: State) -> None:
         """`settling`, at once."""

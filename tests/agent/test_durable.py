@@ -16,7 +16,7 @@ from gemmagraph.approvals import Approval, Decision
 from gemmagraph.backends.scripted import ScriptedBackend, Step
 from gemmagraph.errors import NeedsDecision, ServerError
 from gemmagraph.store.address import default_store
-from gemmagraph.store.inputs import Input
+from gemmagraph.store.inputs import Input, State
 from gemmagraph.store.store import Store
 
 CALL = 'FUNCTION_CALL: restart(name="web")'
@@ -218,7 +218,13 @@ def test_who_goes_on_with_a_thread_reads_its_messages_once(tmp_path: Path) -> No
     fresh.close()
 
 
-def test_who_waited_for_what_somebody_else_has_ended_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("state", "why", "reason"),
+    [("cancelled", None, "the run was cancelled"), ("failed", RuntimeError("it is down"), "it is down")],
+)
+def test_who_waited_for_what_somebody_else_has_ended_is_told(
+    tmp_path: Path, state: State, why: Exception | None, reason: str
+) -> None:
     async def main() -> None:
         store, other = Store(tmp_path / "a.db"), Store(tmp_path / "a.db")
         running = asyncio.create_task(assistant(store, Step("One.", delay=0.5)).arun("1", thread="t"))
@@ -227,9 +233,10 @@ def test_who_waited_for_what_somebody_else_has_ended_is_told(tmp_path: Path) -> 
         waiting = asyncio.create_task(assistant(other).arun([message], thread="t"))
         while await store.inputs.state("t", "m2") is None:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        await store.inputs.settle("t", "m2", "cancelled")
+        await store.do(store.inputs.settling("t", "m2", state, why))
         assert (await running).text == "One."
-        assert (await waiting).stop == "cancelled"
+        result = await waiting
+        assert (result.stop, result.reason, result.text) == (state, reason, "")
         store.close()
         other.close()
 
