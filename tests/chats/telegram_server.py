@@ -207,7 +207,8 @@ class Server:
                     return given[: int(asked.get("limit", 100))]
                 self._news.clear()
                 try:
-                    await asyncio.wait_for(self._news.wait(), end - time.monotonic())
+                    async with asyncio.timeout(end - time.monotonic()):
+                        await self._news.wait()
                 except TimeoutError:
                     return []
         finally:

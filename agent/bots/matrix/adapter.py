@@ -232,8 +232,12 @@ class MatrixAdapter:
         if message not in self._offered:
             self._keep(message, await server.own_reactions(room, message))
         while reactions := self._offered.get(message):
-            await server.redact(room, reactions[-1])
-            reactions.pop()
+            reaction = reactions.pop()  # first: another edit of the message may be under way
+            try:
+                await server.redact(room, reaction)
+            except BaseException:
+                reactions.append(reaction)
+                raise
 
     def _keep(self, message: str, reactions: list[str]) -> None:
         self._offered.setdefault(message, reactions)

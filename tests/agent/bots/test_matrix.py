@@ -347,6 +347,17 @@ def test_decisions_are_reactions_to_the_bots_own_messages() -> None:
     in_world(story)
 
 
+def test_two_edits_at_once_take_each_reaction_back_once() -> None:
+    async def story(world: World) -> None:
+        async with listening(world) as bot:
+            asked = await bot.adapter.send(place(world), [plain("May I?")], "q", BOTH)
+            await asyncio.gather(*(bot.adapter.edit(place(world), asked, [plain("Approved.")]) for _ in range(3)))
+            (seen,) = await world.seen(world.channel)
+            assert (seen.text, seen.offers) == ("Approved.", ())
+
+    in_world(story)
+
+
 NASTY = [
     "<b>bold</b> & <script>alert(1)</script>",
     "</p></mx-reply><a href='https://evil.example'>x</a>",
