@@ -75,7 +75,7 @@ class Agent(Threaded):
     ) -> None:
         self.name = name or "agent"
         gate = policy if isinstance(policy, Policy) else Policy(policy, groups)
-        others = [other.as_tool(handover=True) for other in handover]
+        others = [_agent(other).as_tool(handover=True) for other in handover]
         self.tools = {tool.name: tool for tool in gate.guarded(with_reader(to_tools([_as_tools(tools), others])))}
         check_nesting(self)
         self.unavailable: dict[str, str] = {}
@@ -88,7 +88,7 @@ class Agent(Threaded):
             raise AgentError(f"With output=, {ANSWER!r} is the tool that takes the answer.", hint="Rename yours.")
         self._approve = approve
         self._runs: Runs | None = None
-        self._store = Store(store) if isinstance(store, str | os.PathLike) else store
+        self._store = _kept_in(store)
         self._groups = gate.groups
         if self._limits.per_user and self._store is None:
             raise AgentError(
@@ -306,6 +306,23 @@ class Agent(Threaded):
     ) -> None:
         with suppress(GemmagraphError) if error is not None else nullcontext():
             await self.aclose()
+
+
+def _agent(other: object) -> Agent:
+    if not isinstance(other, Agent):
+        raise AgentError(f"handover= holds {other!r}, which is no Agent.", hint="Give it agents: handover=[billing].")
+    return other
+
+
+def _kept_in(store: object) -> Store | None:
+    if store is None or isinstance(store, Store):
+        return store
+    if isinstance(store, str | os.PathLike):
+        return Store(store)
+    raise AgentError(
+        f"store= is {store!r}, which names no store.",
+        hint='Give an address, a path or a Store: "sqlite:///agent.db".',
+    )
 
 
 def _as_tools(things: Iterable[Any]) -> list[Any]:

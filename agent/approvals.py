@@ -103,14 +103,15 @@ async def answer_of(approve: Approver, approval: Approval) -> Decision:
     answer = approve(approval) if inspect.iscoroutinefunction(target) else await in_thread(approve, approval)
     if inspect.isawaitable(answer):
         answer = await answer
-    return checked(answer, f"approve= answered for {approval.tool}")
+    return checked(answer, f"approve= answered for {approval.tool}", approval.tool)
 
 
-def checked(answer: object, said: str) -> Decision:
+def checked(answer: object, said: str, tool: str) -> Decision:
     """A decision, given as one of ours or as LangChain's review of calls by people writes it.
 
     Args:
         said: who said it of what, for the message.
+        tool: what the call is to. A decision does not make it one to another.
 
     Raises:
         AgentError: it is none.
@@ -123,6 +124,11 @@ def checked(answer: object, said: str) -> Decision:
                 return replace(answer, arguments=as_json(arguments))
         case {"type": "approve"}:
             return Approve()
+        case {"type": "edit", "edited_action": {"name": other}} if other != tool:
+            raise AgentError(
+                f"{said}: the call is to {tool!r} and cannot be made one to {other!r}.",
+                hint="Change its arguments only, or reject it and say what to do instead.",
+            )
         case {"type": "edit", "edited_action": {"args": Mapping() as arguments}}:
             with suppress(TypeError):
                 return Edit(as_json(arguments))

@@ -22,7 +22,7 @@ from gemmagraph.tools.declared.checks import check_tool_names
 from gemmagraph.tools.declared.document import Document
 from gemmagraph.tools.declared.loading import read_document
 from gemmagraph.tools.declared.making import Entry, Maker
-from gemmagraph.tools.declared.problems import FileErrors, Problem
+from gemmagraph.tools.declared.problems import FileErrors, Problem, did_you_mean
 from gemmagraph.tools.declared.units import Rate
 from gemmagraph.tools.imports.foreign import Import
 from gemmagraph.tools.imports.importing import imports_of
@@ -123,7 +123,8 @@ class Assistant:
         path = ("bots", name)
         if name not in self.bots:
             known = f"Bots that it has: {', '.join(self.bots)}." if self.bots else "Name chat services below `bots:`."
-            raise AgentError(f"{self.document.path} has no bot {name!r}.", hint=known)
+            near = did_you_mean(name, [*self.bots, "terminal"]).replace("did", "Did", 1)
+            raise AgentError(f"{self.document.path} has no bot {name!r}.", hint=near or known)
         if why := self.document.settings.missing(path):
             raise AgentError(f"{self.document.place(path)}: the bot cannot be started: {why}.")
         said = self.values["bots"][name] or {}

@@ -13,9 +13,10 @@ from langchain_core.runnables.config import get_async_callback_manager_for_confi
 
 from gemmagraph.chat_telling import Telling
 from gemmagraph.convert import ai_message, message_chunk
-from gemmagraph.events import TextDelta, ThoughtDelta
+from gemmagraph.events import Reasked, TextDelta, ThoughtDelta
 from gemmagraph.lean import listened_to
 from gemmagraph.model import ModelEvent
+from gemmagraph.naming import Naming
 from gemmagraph.prompts.messages import Reply
 from gemmagraph.run import Run
 
@@ -31,7 +32,7 @@ async def heard(
     run: Run,
     asked: Sequence[AnyMessage],
     events: AsyncGenerator[ModelEvent, None],
-    identity: str,
+    naming: Naming,
     *,
     held: bool,
 ) -> AsyncGenerator[ModelEvent, None]:
@@ -39,7 +40,7 @@ async def heard(
 
     Args:
         asked: what the model is sent.
-        identity: the id that the reply's message will have.
+        naming: has the id of the reply; the pieces of one that is asked for again had another.
         held: whether its text may turn out to be no answer, and is told only at the end.
     """
     name = run.kit.gemma.name
@@ -49,12 +50,14 @@ async def heard(
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, Reply):
-                    message = ai_message(event, writer, identity)
+                    message = ai_message(event, writer, naming.id)
                     if rest := told.end(event)[0]:
-                        await _tell(listener, TextDelta(rest), identity)
-                    await _tell(listener, message, identity)
+                        await _tell(listener, TextDelta(rest), naming.id)
+                    await _tell(listener, message, naming.id)
+                elif isinstance(event, Reasked):
+                    told = Telling(held=True)  # which of the tries is the reply is known at its end
                 elif (piece := told.piece(event)) is not None:
-                    await _tell(listener, piece, identity)
+                    await _tell(listener, piece, naming.id)
                 yield event
         await listener.on_llm_end(LLMResult(generations=[[ChatGeneration(message=message)]]))
     except BaseException as exc:

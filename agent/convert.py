@@ -24,7 +24,7 @@ from langchain_core.messages.tool import tool_call_chunk
 
 from gemmagraph.errors import AgentError
 from gemmagraph.events import TextDelta, ThoughtDelta
-from gemmagraph.ids import new_id
+from gemmagraph.ids import call_id, new_id
 from gemmagraph.pictures import image_in
 from gemmagraph.prompts.messages import JSON, Image, Part, Reply, Text, Thought, ToolCall, ToolResult, Turn, Usage
 from gemmagraph.prompts.prompt import PromptWriter
@@ -51,7 +51,7 @@ def ai_message(reply: Reply, writer: PromptWriter, identity: str = "") -> AIMess
     """A reply as a message. Call ids are its id and their place in it."""
     identity = identity or new_id()
     calls = [
-        {"name": call.name, "args": dict(call.arguments), "id": f"{identity}-{index}", "type": "tool_call"}
+        {"name": call.name, "args": dict(call.arguments), "id": call_id(identity, index), "type": "tool_call"}
         for index, call in enumerate(reply.calls)
     ]
     message = AIMessage(
@@ -68,7 +68,7 @@ def ai_message(reply: Reply, writer: PromptWriter, identity: str = "") -> AIMess
             }
             for index, bad in enumerate(reply.bad_calls)
         ],
-        usage_metadata=_usage_metadata(reply.usage) if reply.usage else None,
+        usage_metadata=_usage_metadata(reply.usage) if reply.usage and reply.usage != Usage() else None,
     )
     if reply.thoughts:
         message.additional_kwargs[_THOUGHTS] = reply.thoughts

@@ -40,7 +40,7 @@ async def decide(
     waiting = [question.approval for question in asked if question.decision is None]
     settled: dict[str, Mapping[str, JSON]] = {}
     for approval, said in _paired(thread, decisions, asked, waiting):
-        decision = mask_all(checked(said, f"The decision about {approval.tool}"))
+        decision = mask_all(checked(said, f"The decision about {approval.tool}", approval.tool))
         if why := approval.refuses(by):
             raise AgentError(
                 f"{by or 'Nobody in particular'} cannot decide about {approval.tool}: {why}.",

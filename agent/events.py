@@ -79,7 +79,7 @@ class ArgumentsDelta:
 
 @dataclass(frozen=True, slots=True)
 class CallProposed:
-    """The model wrote a call that may run. Its id is not final before the reply is."""
+    """The model wrote a call that may run. In a run its id is the one that it runs with."""
 
     call: ToolCall
 

@@ -17,6 +17,11 @@ def new_id() -> str:
     return f"m_{time.time_ns() // 1_000_000:012x}{token_hex(10)}"
 
 
+def call_id(message: str, place: int) -> str:
+    """The id of a call, by that of its message and its place in it."""
+    return f"{message}-{place}"
+
+
 def time_of(identity: str) -> float | None:
     """Seconds since 1970 when the message was made whose id this is, or begins with; None: it is not one of ours."""
     found = _OURS.match(identity)

@@ -20,9 +20,7 @@ from gemmagraph.store.session import Session
 from gemmagraph.store.turns import Turn
 from gemmagraph.store.workers import Workers
 
-UNKNOWN: Final = (
-    "Whether it took effect is unknown: the program stopped meanwhile. Find out before you call it again."
-)
+UNKNOWN: Final = "Whether it took effect is unknown: nobody saw it end. Find out before you call it again."
 
 
 @dataclass(frozen=True, slots=True)

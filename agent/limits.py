@@ -52,7 +52,8 @@ class Limits:
                 continue
             if value is None and name in ("wall_time", "tokens", "tools"):
                 continue
-            if not isinstance(value, (int, float) if name == "wall_time" else int) or not value > 0:
+            number = (int, float) if name == "wall_time" else int
+            if isinstance(value, bool) or not isinstance(value, number) or not value > 0:
                 raise AgentError(f"Limits: {name} is {value!r}.", hint="It must be a number above 0.")
 
     @property

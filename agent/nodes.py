@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final, Literal, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, SystemMessage
-from langgraph._internal._constants import CONFIG_KEY_SCRATCHPAD
+from langgraph._internal._constants import CONFIG_KEY_RESUME_MAP, CONFIG_KEY_SCRATCHPAD
 from langgraph.config import get_config
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send, interrupt
@@ -32,9 +32,9 @@ from gemmagraph.events import (
     StepStarted,
     TextDelta,
 )
-from gemmagraph.ids import new_id
+from gemmagraph.naming import Naming
 from gemmagraph.prompts.messages import Reply, ToolCall
-from gemmagraph.recounting import result_of
+from gemmagraph.recounting import result_of, since_said
 from gemmagraph.run import Kit, Run
 from gemmagraph.state import AskedCall, State, StepName
 from gemmagraph.store.questions import TOO_LATE
@@ -63,10 +63,10 @@ async def _next_turn(run: Run, state: State) -> Next:
         run.end("limit", over)
         return Command(goto="__end__")
     run.steps += 1
-    run.emit(StepStarted(run.steps))
-    identity = new_id()
+    run.emit(StepStarted(run.before + run.steps))
+    naming = Naming()
     try:
-        reply = await _ask(run, state, identity)
+        reply = await _ask(run, state, naming)
     except TimeoutError:
         run.end("limit", run.out_of_time())
         return Command(goto="__end__")
@@ -79,7 +79,7 @@ async def _next_turn(run: Run, state: State) -> Next:
         return Command(goto="__end__")
     if reply.usage:
         run.usage += reply.usage
-    message = ai_message(reply, run.transcript.writer, identity)
+    message = ai_message(reply, run.transcript.writer, naming.id)
     run.messages = [*state["messages"], message]
     update = {"messages": [message]}
     if reply.calls:
@@ -97,11 +97,11 @@ async def _next_turn(run: Run, state: State) -> Next:
     return Command(update=update, goto="__end__")
 
 
-async def _ask(run: Run, state: State, identity: str) -> Reply:
+async def _ask(run: Run, state: State, naming: Naming) -> Reply:
     """One reply of the model.
 
     Args:
-        identity: the id that its message will have.
+        naming: gives it its id.
 
     Raises:
         TimeoutError: the run's time is over. What was said until then is kept in the run.
@@ -121,9 +121,11 @@ async def _ask(run: Run, state: State, identity: str) -> Reply:
             watched = run.watch is not None or listeners is not None or uncounted is not None
             gemma, transcript = run.kit.gemma, run.transcript
             stream = gemma.stream(turns, run.toolset, transcript=transcript, watched=watched, tool_choice=choice)
+            if watched:
+                stream = naming.named(stream)
             if listeners is not None:
                 held = choice != "auto" or gemma.takes_back
-                stream = heard(listeners, run, messages, stream, identity, held=held)
+                stream = heard(listeners, run, messages, stream, naming, held=held)
             async with aclosing(stream) as events:
                 async for event in events:
                     if isinstance(event, Reply):
@@ -198,7 +200,9 @@ async def _waited_for(run: Run, approval: Approval) -> Mapping[str, Any] | None:
     if run.turn and not run.waiting:
         run.emit(ApprovalAsked(approval))
     run.waiting = True
-    if get_config()["configurable"][CONFIG_KEY_SCRATCHPAD].get_null_resume(True) is not None:
+    config = get_config()["configurable"]
+    nameless = config[CONFIG_KEY_SCRATCHPAD].get_null_resume(True) is not None
+    if nameless and not config.get(CONFIG_KEY_RESUME_MAP):  # else it came before, and was told of
         _log.warning("An answer without the id of its question was not taken: %s waits.", approval.request)
     answer = interrupt(
         {
@@ -213,7 +217,8 @@ async def _waited_for(run: Run, approval: Approval) -> Mapping[str, Any] | None:
     if run.turn and run.kit.store:
         return (await run.kit.store.questions.get(approval.id)).decision
     try:
-        return decision_as_json(mask_all(checked(answer, approval.tool)), approval.digest, run.asker.user)
+        decision = checked(answer, f"The answer about {approval.tool}", approval.tool)
+        return decision_as_json(mask_all(decision), approval.digest, run.asker.user)
     except AgentError:  # asked again: an exception would be kept, and so would the answer
         return None
 
@@ -254,7 +259,10 @@ def _run_of(kit: Kit, state: State | AskedCall, runtime: Runtime[Any]) -> Run:
     run.saved = bool(get_config().get("configurable", {}).get("__pregel_checkpointer"))
     messages = state.get("messages")
     if messages is not None:
-        run.begin(cast("list[AnyMessage]", messages))
+        run.messages = cast("list[AnyMessage]", messages)
+        run.begin(run.messages)
+        if run.watch is not None:
+            run.before = sum(isinstance(message, AIMessage) for message in since_said(run.messages))
     return run
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
@@ -14,6 +14,9 @@ from gemmagraph.journal import Entry, Written
 from gemmagraph.output import ANSWER
 from gemmagraph.prompts.messages import Usage
 from gemmagraph.run import CallRecord, Result, Run
+
+_NEVER_RAN: Final = ("Not run: ", "Stopped before it ran.")
+"""Begin the results of calls that were not made."""
 
 
 def recount(run: Run, messages: Sequence[AnyMessage], journal: Mapping[str, Entry]) -> None:
@@ -51,6 +54,12 @@ def recount(run: Run, messages: Sequence[AnyMessage], journal: Mapping[str, Entr
             run.said = results[-1].text
 
 
+def since_said(messages: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
+    """What came after the last that a person said."""
+    said = [number for number, message in enumerate(messages) if isinstance(message, HumanMessage)]
+    return messages[said[-1] + 1 if said else 0 :]
+
+
 def result_of(run: Run) -> Result:
     """What came of a conversation of which each step has had a run of its own.
 
@@ -58,8 +67,7 @@ def result_of(run: Run) -> Result:
         run: that of the last step.
     """
     whole = Run(run.kit)
-    said = [number for number, message in enumerate(run.messages) if isinstance(message, HumanMessage)]
-    recount(whole, run.messages[said[-1] + 1 if said else 0 :], {})
+    recount(whole, since_said(run.messages), {})
     return Result(
         text="" if run.stop == "failed" else run.said or whole.said,
         messages=list(run.messages),
@@ -72,7 +80,8 @@ def result_of(run: Run) -> Result:
 
 
 def _recount_call(run: Run, call: Mapping[str, Any], message: ToolMessage, entry: Entry | None) -> None:
-    came = Written(message.text, "ok" if message.status == "success" else "error", 0.0)
+    failed = "refused" if message.text.startswith(_NEVER_RAN) else "error"
+    came = Written(message.text, "ok" if message.status == "success" else failed, 0.0)
     if entry is not None:
         came = entry.outcome or Written(message.text, "unknown", 0.0)
     counted(run, call["name"], entry.arguments if entry else call["args"], without_notes(message.text))

@@ -136,6 +136,8 @@ class Run:
     messages: list[AnyMessage] = field(default_factory=list)
     """The conversation, as far as the steps have come."""
     steps: int = 0
+    before: int = 0
+    """Steps that belong to what it does and were runs of their own."""
     usage: Usage = field(default_factory=Usage)
     calls: int = 0
     """Calls that were let through."""

@@ -132,6 +132,9 @@ class Runs:
             stored(self.kit.store, "Going on without anything new")
             if run.thread is None:
                 raise AgentError("There is nothing to go on with.", hint="Say something, or name the thread=.")
+            if why := await self._used_up(run.thread):
+                run.end("limit", why)
+                return self._result(run, await self._messages(run.thread))
             return await self._counted(run, None, lambda again: self.durable.resume(run, again))
         new = messages_of(said)
         for message in new:
@@ -149,6 +152,15 @@ class Runs:
             return run, await self._remembered.say(run, new)
 
         return await self._counted(run, identity, say)
+
+    async def _used_up(self, thread: str) -> str:
+        """Why what failed on a thread may not be tried again now. If it may, that counts as a run."""
+        if self._allowances is None or self.kit.store is None:
+            return ""
+        failed = [one for one in await self.kit.store.inputs.open(thread, failed=True) if one.state == "failed"]
+        if not failed:
+            return ""
+        return await self._allowances.begin(self.new(failed[-1].asker), f"{failed[-1].id}\0{new_id()}")
 
     async def _counted(self, run: Run, said: str | None, work: Callable[..., Any]) -> Result:
         """What `work` comes to. It is given what makes the runs of inputs that were accepted before; who watches

@@ -25,6 +25,8 @@ class StoredThread:
     messages: list[AnyMessage]
     unanswered: list[AnyMessage]
     """What was said and has not got into the conversation yet."""
+    cancelled: list[AnyMessage]
+    """What was said and cancelled before it got there."""
     calls: list[Entry]
     """Those that may have changed something, as the journal has them."""
     questions: list[Question]
@@ -47,6 +49,7 @@ async def stored_thread(store: Store, thread: str) -> StoredThread:
         about,
         messages,
         [message for message in waiting if message.id not in known],
+        [message for message in await store.inputs.cancelled(thread) if message.id not in known],
         await store.journal.entries(thread),
         questions,
     )

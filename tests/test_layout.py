@@ -90,7 +90,7 @@ ORDER = """
     agent/server_calls  agent/reading  agent/transports  agent/toolchoice  agent/tokens  agent/ledger  agent/budget
     agent/masking  agent/model  agent/chat_telling  agent/fallback  agent/policy  agent/pictures  agent/convert
     agent/output  agent/offering  agent/run  agent/given  agent/enclosing  agent/allowances  agent/forking
-    agent/choice  agent/state  agent/judging  agent/calls  agent/lean  agent/callbacks  agent/recounting
+    agent/choice  agent/state  agent/judging  agent/calls  agent/lean  agent/naming  agent/callbacks  agent/recounting
     agent/uncounted  agent/nodes  agent/graph  agent/stepping  agent/remembered  agent/handing  agent/finishing
     agent/durable  agent/deciding  agent/stored_thread
     agent/running  agent/threaded  agent/subagents  agent/assistant  agent/agent  agent/patience  agent/openai_forms

@@ -15,7 +15,7 @@ from gemmagraph.asked import ago
 from gemmagraph.cli.keeping import new_thread
 from gemmagraph.cli.session import Session
 from gemmagraph.cli.terminal import one_line, sentence, shortened
-from gemmagraph.errors import NeedsDecision
+from gemmagraph.errors import GemmagraphError, NeedsDecision
 from gemmagraph.prompts.checking import schemas
 from gemmagraph.run import Result
 from gemmagraph.tools import run_sync
@@ -132,7 +132,18 @@ class _Chat:
                 terminal.line(masked_trace(exc).rstrip(), "dim")
             terminal.note(f"Error: {sentence(exc)}", "red", 0)
             self.failed = True
+            if self._left():
+                terminal.note("What you said is kept. /continue tries it again.", "yellow", 0)
         return True
+
+    def _left(self) -> bool:
+        """Whether something has no answer yet that could be tried again."""
+        store = self._session.store
+        if store is None or self._session.waiting is None:
+            return False
+        with suppress(GemmagraphError):
+            return bool(run_sync(store.inputs.open(self._thread, failed=True)))
+        return False
 
     def _command(self, line: str) -> None:
         word = line.split()[0].lower()
@@ -173,8 +184,7 @@ class _Chat:
             self._named()
 
     def go_on(self) -> None:
-        store = self._session.store
-        if store is not None and (self._waits or run_sync(store.inputs.open(self._thread, failed=True))):
+        if self._waits or self._left():
             self._go_on()
         else:
             self._session.terminal.line("  There is nothing to go on with.", "dim")

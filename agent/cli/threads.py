@@ -28,8 +28,8 @@ def threads() -> None:
 def list_(store: str | None, file: str | None, as_json: bool) -> None:
     """List them, the one that was used last first.
 
-    One is idle; or running; or waiting for a person; or unfinished: the process that was at work on it is gone, and
-    resume brings it to its end; or failed: its last turn went wrong, and resume tries it again.
+    One is idle; or running; or waiting for a person; or unfinished: its process is gone, or nobody decided in time,
+    and resume brings it to its end; or failed: its last turn went wrong, and resume tries it again.
     """
     from gemmagraph.cli.keeping import is_there, kept
     from gemmagraph.cli.threadshow import listed, thread_as_json
@@ -122,7 +122,9 @@ def cancel(name: str, store: str | None, file: str | None) -> None:
         elif ended(found, thread):
             said = "is cancelled. What was done is kept"
         else:
-            raise AgentError(f"Nothing runs on the thread {name!r}.", hint="It waits for nobody either.")
+            again = f"Its last turn failed: `gemmagraph threads resume {name}` tries it again."
+            hint = again if thread.state == "failed" else "It waits for nobody either."
+            raise AgentError(f"Nothing runs on the thread {name!r}.", hint=hint)
     sys.stdout.write(f"{name} {said}.\n")
 
 

@@ -39,11 +39,15 @@ class _Call:
     result: AnyMessage | None
     entry: Entry | None
     question: Question | None
+    over: bool
+    """Whether nobody is at work on it any more."""
 
     @property
     def unknown(self) -> bool:
         """Whether nobody knows if it took effect."""
-        return self.entry is not None and self.entry.state == "unknown"
+        if self.entry is None or self.entry.state == "done":
+            return False
+        return self.over or self.entry.state == "unknown"
 
 
 def listed(threads: Sequence[Thread], columns: int) -> str:
@@ -91,11 +95,20 @@ def shown(found: StoredThread) -> str:
             for call in message.tool_calls:
                 lines += _call_lines(calls[call["id"] or ""])
             lines += [f"  (a call that could not be read: {bad['error']})" for bad in message.invalid_tool_calls]
-    for message in found.unanswered:
-        lines += ["", *_quoted(message), "  (not answered yet)"]
-    if about.failure is not None:
-        lines += ["", f"  This failed: {one_line(about.failure)}", f"  Try it again: threads resume {about.id}"]
+    for message, what in _aside(found):
+        lines += ["", *_quoted(message), f"  ({what})"]
+    if about.state == "failed":
+        why = "." if about.failure is None else f": {one_line(about.failure)}"
+        lines += ["", f"  This failed{why}", f"  Try it again: threads resume {about.id}"]
     return plain("\n".join(lines))
+
+
+def _aside(found: StoredThread) -> list[tuple[AnyMessage, str]]:
+    """What was said and is not in the conversation, and what became of it."""
+    return [
+        *((message, "cancelled") for message in found.cancelled),
+        *((message, "not answered yet") for message in found.unanswered),
+    ]
 
 
 def _quoted(message: AnyMessage) -> list[str]:
@@ -113,7 +126,7 @@ def _call_lines(call: _Call) -> Iterator[str]:
     if call.unknown:
         yield "    OUTCOME UNKNOWN: it began, and nobody knows whether it took effect."
     if call.result is None:
-        if call.question is None or call.question.decision is not None:
+        if not call.unknown and (call.question is None or call.question.decision is not None):
             yield "    (no result yet)"
         return
     lines = _text(call.result).splitlines() or ["(nothing)"]
@@ -129,6 +142,7 @@ def as_json(found: StoredThread) -> str:
         "thread": thread_as_json(found.thread),
         "messages": [_message_as_json(message) for message in found.messages],
         "unanswered": [_message_as_json(message) for message in found.unanswered],
+        "cancelled": [_message_as_json(message) for message in found.cancelled],
         "calls": [_call_as_json(call) for call in _calls(found).values()],
         "approvals": [question_as_json(question) for question in found.questions],
     }
@@ -177,7 +191,7 @@ def as_markdown(found: StoredThread) -> str:
     lines = [f"# {one_line(about.title) or about.id}", ""]
     lines += [f"Thread `{about.id}`, {about.state}, {clock(about.created)} to {clock(about.updated)}.", ""]
     calls = _calls(found)
-    for message in [*found.messages, *found.unanswered]:
+    for message in found.messages:
         if message.type == "human":
             lines += ["## User", "", _text(message), ""]
         elif message.type == "ai":
@@ -185,6 +199,8 @@ def as_markdown(found: StoredThread) -> str:
             lines += [message.text, ""] if message.text.strip() else []
             for call in message.tool_calls:
                 lines += _call_as_markdown(calls[call["id"] or ""])
+    for message, what in _aside(found):
+        lines += ["## User", "", _text(message), "", f"*({what})*", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -219,6 +235,7 @@ def _calls(found: StoredThread) -> dict[str, _Call]:
             results.get(identity),
             entries.get(identity),
             questions.get(identity),
+            found.thread.state != "running",
         )
         for message in found.messages
         if message.type == "ai"

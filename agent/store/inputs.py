@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
+from gemmagraph.errors import StoreError
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.store.rows import read, reading, written
 from gemmagraph.store.session import Session
@@ -23,6 +24,7 @@ _INPUTS: Final = "SELECT id, messages, asker, state FROM inputs WHERE thread = ?
 _LONGEST: Final = 500
 """Characters of what is kept of a failure."""
 _TITLE: Final = 60
+_NO_ASKER: Final = written(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,17 @@ class Inputs:
         """`opening`, done by itself."""
         return await self._workers.do(self.opening(thread, failed=failed))
 
+    async def cancelled(self, thread: str) -> list[AnyMessage]:
+        """What was said and cancelled, in its order; some of it may have got into the conversation before."""
+        from langchain_core.messages import messages_from_dict
+
+        query = "SELECT id, messages FROM inputs WHERE thread = ? AND state = 'cancelled' ORDER BY place"
+        found = []
+        for identity, messages in await self._workers.do(lambda session: session.rows(query, thread)):
+            with _reading(thread, identity):
+                found += messages_from_dict(read(messages))
+        return cast("list[AnyMessage]", found)
+
     async def state(self, thread: str, identity: str) -> tuple[State, str | None] | None:
         """What came of it, and why if it failed; None if it was never accepted."""
         query = "SELECT state, failure FROM inputs WHERE thread = ? AND id = ?"
@@ -155,10 +168,11 @@ def _forget(session: Session, thread: str, identity: str) -> None:
         *(thread, identity, thread),
     )
     for known, asker in found:
-        with _reading(thread, known):
+        kept = _NO_ASKER  # what cannot be read may hold values, and stays what cannot be read
+        with suppress(StoreError), _reading(thread, known):
             said = _asker(thread, read(asker))
-        if said.values:
-            kept = _written(said.user, said.channel, {})
+            kept = _written(said.user, said.channel, {}) if said.values else asker
+        if kept != asker:
             session.change("UPDATE inputs SET asker = ? WHERE thread = ? AND id = ?", kept, thread, known)
 
 

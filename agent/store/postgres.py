@@ -31,7 +31,7 @@ class PostgresSession:
 
     Raises:
         AgentError: the extra is not installed.
-        StoreError: the database cannot be reached or used, or was written by a newer version.
+        StoreError: the database cannot be reached or used, is another program's, or was written by a newer version.
     """
 
     lock = " FOR UPDATE"
@@ -70,7 +70,7 @@ class PostgresSession:
             while not self.rows("SELECT pg_try_advisory_lock(?)", _SETUP)[0][0]:
                 time.sleep(_LOOK)
             try:
-                claim(self)
+                claim(self, self._name)
                 self.saver.setup()
                 prepare(self, self._name, "BIGSERIAL PRIMARY KEY")
             finally:
@@ -98,6 +98,13 @@ class PostgresSession:
         with self._connection.transaction():
             yield
 
+    def names(self) -> set[str]:
+        found = self.rows(
+            "SELECT relname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+            " WHERE nspname = current_schema()"
+        )
+        return {name for (name,) in found}
+
     def alone(self, name: str) -> None:
         self.rows("SELECT pg_advisory_xact_lock(hashtext(?))", f"gemmagraph {name}")
 
@@ -115,9 +122,10 @@ class PostgresSession:
         hint = {
             "28": "Check the user and the password in its address.",
             "3D": "Make the database, or name another one.",
+            "3F": "Make the schema, or name another one.",
             "42": "Give its user the right to make and write tables.",
             "25": "Give its user the right to write.",
-            "53": "Make room there, then resume the thread; nothing was lost.",
+            "53": "Make room there, then resume the thread; nothing that was kept is lost.",
         }.get(state[:2], "" if state else "Check that it runs and its address; what was going on can be resumed.")
         return StoreError(f"The store {self._name} failed: {said[0]}.", hint=hint)
 

@@ -22,6 +22,7 @@ _LATE: Final[Mapping[str, JSON]] = {"type": "reject", "reason": TOO_LATE, "by": 
 _NEVER: Final = 1e300
 _SHORTEST: Final = 4
 """Characters of an id that may stand for it."""
+_WHO: Final = frozenset({"user", "approvers", "deciders", "four_eyes"})
 _COLUMNS: Final = "id, thread, asked, created, expires, decision, decider, decided"
 
 
@@ -216,6 +217,8 @@ def _question(row: tuple[Any, ...], now: float) -> Question:
     identity, thread, asked, created, expires, decision, decider, decided = row
     with reading(f"The approval {identity} of the thread {thread!r} (table approvals)"):
         said = {name: tuple(value) if isinstance(value, list) else value for name, value in read(asked).items()}
+        if missing := _WHO - said.keys():  # without them anybody might decide
+            raise ValueError(f"it does not say {', '.join(sorted(missing))}")
         approval = shaped(Approval, **said | {"id": identity, "created": created, "expires": expires})
         if decision is None and expires < now:
             return Question(approval, _LATE, None, expires)

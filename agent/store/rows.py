@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -95,5 +96,5 @@ def _fits(value: object, hint: Any) -> bool:
     if origin is Mapping:
         return isinstance(value, Mapping)
     if hint is float:
-        return isinstance(value, int | float)
+        return isinstance(value, int | float) and not math.isnan(value)
     return isinstance(value, hint)

@@ -34,6 +34,9 @@ class Session(Protocol):
     def writing(self) -> AbstractContextManager[None]:
         """All that is written inside is written together, or none of it."""
 
+    def names(self) -> set[str]:
+        """The tables, views and indexes that are there, where this one would make its own."""
+
     def alone(self, name: str) -> None:
         """Inside `writing`: waits until no other connection is inside with this name."""
 

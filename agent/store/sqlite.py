@@ -14,12 +14,15 @@ from typing import Any, Final
 
 from gemmagraph.errors import StoreError
 from gemmagraph.store.serialising import strict
-from gemmagraph.store.tables import VERSION, claim, prepare
+from gemmagraph.store.tables import VERSION, claim, prepare, version_of
 
 _NO_ROOM: Final = "cannot be written: the disk is full, the file may not grow, or the disk failed"
-_ROOM: Final = "Make room, then try again; what was begun can be resumed, and nothing was lost."
+_ROOM: Final = "Make room, then try again; what was begun can be resumed, and nothing that was kept is lost."
 _SAID: Final = {
-    "database is locked": ("is locked by another program", "Close what holds it, then try again; nothing was lost."),
+    "database is locked": (
+        "is locked by another program",
+        "Close what holds it, then try again; nothing that was kept is lost.",
+    ),
     "readonly database": ("is read-only", "Give this user the right to write it and its folder."),
     "disk is full": ("cannot be written: the disk is full", _ROOM),
     "IOERR_SHMSIZE": (_NO_ROOM, _ROOM),
@@ -52,18 +55,18 @@ class SqliteSession:
         self._path = path
         try:
             _make_file(path)
-            self._connection = sqlite3.connect(
-                path, timeout=patience, isolation_level=None, check_same_thread=False, factory=_Connection
-            )
+            self._connection = self._connect(patience)
         except (sqlite3.Error, OSError) as exc:
             raise self.explain(exc) from exc
         try:
-            self._connection.execute("PRAGMA trusted_schema=OFF")
             self._own()
+            if self._beside():
+                self._connection.close()
+                self._connection = self._connect(patience)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
             self.saver = SqliteSaver(self._connection, serde=strict())
-            claim(self)
+            claim(self, path)
             self.saver.setup()
             prepare(self, path, "INTEGER PRIMARY KEY AUTOINCREMENT")
         except sqlite3.Error as exc:
@@ -73,18 +76,39 @@ class SqliteSession:
             self.close()
             raise
 
+    def _connect(self, patience: float) -> _Connection:
+        made = sqlite3.connect(
+            self._path, timeout=patience, isolation_level=None, check_same_thread=False, factory=_Connection
+        )
+        made.execute("PRAGMA trusted_schema=OFF")
+        return made
+
     def _own(self) -> None:
-        """Makes sure that the file is ours, before anything is written, and only its owner's."""
-        tables = [name for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        if tables and VERSION not in tables:
+        """Makes sure that the file is ours, before anything is written."""
+        there = self.names()
+        if VERSION in there:
+            version_of(self, self._path)
+            return
+        marks = [self.rows(f"PRAGMA {mark}")[0][0] for mark in ("user_version", "application_id")]
+        if there or any(marks):
             raise StoreError(
                 f"The file {self._path} is the database of another program.",
                 hint="Name another file: a store has one of its own.",
             )
+
+    def _beside(self) -> bool:
+        """Makes the file and those beside it only its owner's. Returns whether one was read-only and the file is not:
+        SQLite made it while the file was, and whoever has opened it cannot write."""
+        right, writable = 0, False
         for name in (self._path, f"{self._path}-wal", f"{self._path}-shm"):
             with suppress(OSError):  # it is not there, or its owner decides
-                if (mode := stat.S_IMODE(os.stat(name).st_mode)) & _OTHERS:
-                    os.chmod(name, mode & ~_OTHERS)
+                found = stat.S_IMODE(os.stat(name).st_mode)
+                if name == self._path:
+                    right = found & stat.S_IWUSR
+                if (mode := (found | right) & ~_OTHERS) != found:
+                    os.chmod(name, mode)
+                    writable |= bool(mode & ~found)
+        return writable
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement, values).fetchall()
@@ -105,6 +129,9 @@ class SqliteSession:
             with suppress(sqlite3.Error):  # what went wrong is what matters
                 self._connection.rollback()
             raise
+
+    def names(self) -> set[str]:
+        return {name for (name,) in self.rows("SELECT name FROM sqlite_master")}
 
     def alone(self, name: str) -> None:
         """SQLite lets one writer in anyway."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from gemmagraph.errors import AgentError
+from gemmagraph.errors import AgentError, StoreError
 from gemmagraph.journal import Journal
 from gemmagraph.store.address import Address, address_of
 from gemmagraph.store.inputs import Inputs
@@ -46,7 +46,8 @@ class Thread:
     updated: float
     """Seconds since 1970."""
     state: str
-    """`idle`, `running`, `waiting` (for a person), `unfinished` (its process is gone) or `failed` (the last turn)."""
+    """`idle`, `running`, `waiting` (for a person), `unfinished` (what was begun has no answer, and nobody is at work)
+    or `failed` (the last turn)."""
     failure: str | None = None
     """Why it failed."""
 
@@ -182,6 +183,11 @@ class Store:
 
 def _thread(row: tuple[Any, ...]) -> Thread:
     names = ("id", "agent", "title", "created", "updated", "state", "failure")
+    if not isinstance(row[0], str):
+        raise StoreError(
+            f"A row of the table threads has {row[0]!r:.40} for its thread: no command can name it.",
+            hint="It is damaged, or another program wrote it: restore the database, or delete the row by hand.",
+        )
     with reading(f"The thread {row[0]!r} (table threads)"):
         return shaped(Thread, **dict(zip(names, row, strict=True)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +11,9 @@ from gemmagraph.store.session import Session
 
 VERSION: Final = "gemmagraph_version"
 """The table that says which shape the others have: where it is, all of them are ours."""
+_MAKES: Final = r"^CREATE (?:TABLE|INDEX) (\w+)"
+_LANGGRAPH: Final = {"checkpoint_migrations", "checkpoints", "checkpoint_blobs", "checkpoint_writes", "writes"}
+"""The tables of its savers."""
 
 _MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (
@@ -71,8 +75,25 @@ _MIGRATIONS: Final[Sequence[Sequence[str]]] = (
 """What each version of the shape adds to the one before; the first makes it from nothing."""
 
 
-def claim(session: Session) -> None:
-    """Marks a database as ours. It comes first: a process that dies behind it leaves nothing that is nobody's."""
+def claim(session: Session, name: str) -> None:
+    """Marks a database as ours, if it is nobody's. It comes first: a process that dies behind it leaves nothing that
+    is nobody's.
+
+    Args:
+        name: the store, in messages.
+
+    Raises:
+        StoreError: another program has tables of our names in it, or it is ours and cannot be used as it is.
+    """
+    there = session.names()
+    if VERSION in there:
+        version_of(session, name)
+        return
+    if taken := sorted(there & (_LANGGRAPH | _made(_MIGRATIONS))):
+        raise StoreError(
+            f"The store {name} is a database in which another program keeps its own: {', '.join(taken[:3])}.",
+            hint="Name a database that is the store's alone, or a schema: ?options=-csearch_path%3DSCHEMA.",
+        )
     session.change(f"CREATE TABLE IF NOT EXISTS {VERSION} (version INTEGER NOT NULL)")
 
 
@@ -80,22 +101,17 @@ def prepare(session: Session, name: str, identity: str) -> None:
     """Makes the tables of a database that was claimed, or brings those of an older version up to date.
 
     Args:
-        name: the store, in messages.
         identity: the type of a column that numbers its rows, never twice the same.
 
     Raises:
-        StoreError: a newer version of gemmagraph wrote it.
+        StoreError: it cannot be used as it is.
     """
-    if _version(session) == len(_MIGRATIONS):
+    if version_of(session, name) == len(_MIGRATIONS):
         return
     with session.writing():
-        found = _version(session)
-        if found > len(_MIGRATIONS):
-            raise StoreError(
-                f"The store {name} was written by a newer gemmagraph (shape {found}; this one knows up to"
-                f" {len(_MIGRATIONS)}).",
-                hint="Update gemmagraph, or name another store.",
-            )
+        found = version_of(session, name)
+        if later := sorted(session.names() & _made(_MIGRATIONS[found:])):
+            raise _unread(name, f"its table {VERSION} says {found}, and {later[0]} is there, which is newer")
         for step in _MIGRATIONS[found:]:
             for statement in step:
                 session.change(statement.format(identity=identity))
@@ -103,6 +119,32 @@ def prepare(session: Session, name: str, identity: str) -> None:
         session.change(f"INSERT INTO {VERSION} VALUES (?)", len(_MIGRATIONS))
 
 
-def _version(session: Session) -> int:
-    found = session.rows(f"SELECT version FROM {VERSION}")
-    return int(found[0][0]) if found else 0
+def version_of(session: Session, name: str) -> int:
+    """The version of a database that was claimed; 0 before it has tables.
+
+    Raises:
+        StoreError: it is unreadable, or newer than this gemmagraph.
+    """
+    rows = session.rows(f"SELECT version FROM {VERSION}")
+    found = rows[0][0] if rows else 0
+    if not isinstance(found, int) or found < 0:
+        raise _unread(name, f"its table {VERSION} says {found!r:.40}")
+    if found > len(_MIGRATIONS):
+        raise StoreError(
+            f"The store {name} was written by a newer gemmagraph (shape {found}; this one knows up to"
+            f" {len(_MIGRATIONS)}).",
+            hint="Update gemmagraph, or name another store.",
+        )
+    return found
+
+
+def _unread(name: str, why: str) -> StoreError:
+    return StoreError(
+        f"The version of the store {name} cannot be read: {why}.",
+        hint="It is damaged, or another program wrote it: restore the database, or name another store.",
+    )
+
+
+def _made(migrations: Sequence[Sequence[str]]) -> set[str]:
+    """The tables and indexes that they make."""
+    return {name for step in migrations for statement in step for name in re.findall(_MAKES, statement)}

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar
 
@@ -29,6 +29,7 @@ LEASE: Final = 15.0
 """Seconds for which a process may be silent before its turn goes to the next."""
 _FAR: Final = 4
 """Leases ahead that no ticket is valid for, unless the clock was set back since it was heard of."""
+_NEVER: Final = 1e300
 _FIRST_LOOK: Final = 0.02
 _LAST_LOOK: Final = 0.25
 _BEAT: Final = 1.0
@@ -116,7 +117,8 @@ class Turns:
                 again.
             before: is done first of all, together with joining the queue.
             begin: is done when the turn has come; what it gives comes along.
-            given_up: is done by whoever is cancelled before the turn has come, together with leaving the queue.
+            given_up: is done by whoever is cancelled before the turn has come, together with leaving the queue. If
+                there is any, `before` keeps what was said.
 
         Raises:
             StoreError: the database failed. What `before` raises is raised too, and the queue is not joined.
@@ -146,8 +148,8 @@ class Turns:
             with session.writing():
                 session.alone(f"thread {thread}")
                 for ticket, owner in session.rows(
-                    "SELECT ticket, owner FROM turns WHERE thread = ? AND until >= ? ORDER BY ticket",
-                    *(thread, session.now()),
+                    "SELECT ticket, owner FROM turns WHERE thread = ? AND until >= ? AND until <= ? ORDER BY ticket",
+                    *(thread, session.now(), _NEVER),
                 ):
                     if not gone(owner):  # the dead hear nothing: what they left is ended by who asks
                         return session.change("UPDATE turns SET cancelled = 1 WHERE ticket = ?", ticket) > 0
@@ -179,7 +181,8 @@ class Turns:
         found: list[T] = []
 
         def look(session: Session) -> _Seen:
-            with session.writing():
+            keeping = given_up is not None and not ticket
+            with _keeping(session) if keeping else nullcontext(), session.writing():
                 session.alone(f"thread {thread}")  # its tickets are there in the order of their numbers
                 if not ticket:
                     before(session)
@@ -229,7 +232,7 @@ class Turns:
         there = session.rows(
             "SELECT ticket, owner, until, cancelled FROM turns WHERE thread = ? ORDER BY ticket", thread
         )
-        over = [row for row in there if row[2] < now or (row[0], row[2]) == dead]
+        over = [row for row in there if _over(row[2], now) or (row[0], row[2]) == dead]
         there = [row for row in there if row not in over]
         while gone(there[0][1]):
             over.append(there.pop(0))
@@ -287,6 +290,23 @@ class _Watch:
         if not seen.far or seen.front != self._front:
             self._front, self._since = seen.front, now
         return seen.front if seen.far and now - self._since > self._patience else None
+
+
+@contextmanager
+def _keeping(session: Session) -> Iterator[None]:
+    """Around the transaction that keeps what was said: if the database refuses it, the error says that it is not."""
+    try:
+        yield
+    except session.failures as failure:
+        if session.lost(failure):  # it is tried again
+            raise
+        why = session.explain(failure)
+        raise StoreError(why.message, hint=f"What was said just now was not kept. {why.hint}".strip()) from failure
+
+
+def _over(until: object, now: float) -> bool:
+    """Whether a ticket was not heard of for its time, or nobody can read when that ends."""
+    return not isinstance(until, int | float) or not until >= now
 
 
 def _leave(session: Session, thread: str, owner: str, last: _Writes, anyway: _Writes = ()) -> bool:

@@ -291,6 +291,19 @@ def test_the_conversation_goes_on_after_a_server_error(error):
     assert agent.run("well?", thread="t").text == "Full."
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"handover": [5]}, "handover= holds 5, which is no Agent"),
+        ({"store": 5}, "store= is 5, which names no store"),
+    ],
+    ids=["handover", "store"],
+)
+def test_what_an_agent_cannot_be_made_of_is_told(options, said):
+    with pytest.raises(AgentError, match=said):
+        scripted(**options)
+
+
 def test_a_stream_without_an_end_is_a_truncated_reply():
     class Breaking(ScriptedBackend):
         async def stream(self, request):

@@ -151,6 +151,18 @@ def test_a_run_that_fails_counts_with_what_it_has_used(store) -> None:
     assert agent.run("go", user="ann", thread="t").reason.startswith("ann has used up 10 tokens per minute")
 
 
+def test_a_run_that_failed_counts_again_when_it_is_tried_again(store) -> None:
+    agent = counted(store, *[Step(error=BackendUnavailable("down"))] * 2, "Fine.", runs="2/min")
+    with pytest.raises(BackendUnavailable):
+        agent.run("go", user="ann", thread="t")
+    with pytest.raises(BackendUnavailable):
+        agent.resume("t")
+    result = agent.resume("t")
+    assert (result.stop, result.reason) == ("limit", "ann has used up 2 runs per minute; again in 60 s")
+    store.time += 61
+    assert agent.resume("t").text == "Fine."
+
+
 def test_a_run_that_is_cancelled_counts_with_what_it_has_used(store) -> None:
     begun = asyncio.Event()
 

@@ -119,6 +119,10 @@ def test_a_thread_whose_last_turn_failed_says_so_and_why(desk: Place) -> None:
     assert "> hi\n\n  This failed: It fell over.\n  Try it again: threads resume t\n" in (
         desk.cli("threads", "show", "t").stdout
     )
+    assert "`gemmagraph threads resume t` tries it again." in desk.cli("threads", "cancel", "t").stderr
+    desk.change("UPDATE inputs SET failure = NULL")  # as an older version left it
+    assert "\n\n  This failed.\n  Try it again: threads resume t\n" in desk.cli("threads", "show", "t").stdout
+    desk.change("UPDATE inputs SET failure = 'It fell over.'")
     done = desk.plays("chat", "--thread", "t", steps=("Hello.",), stdin="/continue\n")
     assert (done.stdout, "The last turn failed: It fell over. /continue" in done.stderr) == ("Hello.\n", True)
     (thread,) = desk.json("threads", "list")["threads"]
@@ -165,6 +169,39 @@ def test_what_has_no_answer_yet_is_shown_too(desk: Place) -> None:
     assert shown.endswith("> and now?\n  (not answered yet)\n")
     exported = json.loads(desk.cli("threads", "export", "t").stdout)
     assert [message["text"] for message in exported["unanswered"]] == ["and now?"]
+
+
+def test_what_was_cancelled_before_it_began_is_shown_too(desk: Place) -> None:
+    desk.plays("run", "hi", "--thread", "t", steps=("Hello.",))
+    desk.change(
+        "INSERT INTO inputs SELECT thread, 'later', 9, replace(replace(messages, 'hi', 'and now?'),"
+        " (SELECT id FROM inputs), 'later'), '', 'cancelled', at, failure FROM inputs"
+    )
+    shown = desk.cli("threads", "show", "t").stdout
+    assert shown.endswith("Hello.\n\n> and now?\n  (cancelled)\n")
+    exported = json.loads(desk.cli("threads", "export", "t").stdout)
+    assert [message["text"] for message in exported["cancelled"]] == ["and now?"]
+    page = desk.cli("threads", "export", "t", "--format", "markdown").stdout
+    assert page.endswith("Hello.\n\n## User\n\nand now?\n\n*(cancelled)*\n")
+    desk.change("UPDATE inputs SET state = 'accepted', asker = (SELECT asker FROM inputs WHERE place = 1)")
+    page = desk.cli("threads", "export", "t", "--format", "markdown").stdout
+    assert page.endswith("## User\n\nand now?\n\n*(not answered yet)*\n")
+
+
+def test_a_call_whose_process_died_in_the_middle_is_marked(desk: Place) -> None:
+    desk.plays("run", "delete it", "--thread", "t", steps=(DELETE,))
+    (asked,) = desk.waiting()
+    desk.cli("approvals", "approve", asked)
+    desk.change(
+        "INSERT INTO calls (thread, call, tool, arguments, state, owner, ticket, started)"
+        " SELECT thread, call, 'delete', '{}', 'started', 'x', 1, 1 FROM approvals"
+    )
+    assert states(desk) == {"t": "unfinished"}
+    shown = desk.cli("threads", "show", "t").stdout
+    assert shown.endswith("    OUTCOME UNKNOWN: it began, and nobody knows whether it took effect.\n")
+    assert "**Outcome unknown:**" in desk.cli("threads", "export", "t", "--format", "markdown").stdout
+    desk.change("INSERT INTO turns (thread, owner, until) VALUES ('t', 'x', ?)", time.time() + 10)
+    assert desk.cli("threads", "show", "t").stdout.endswith("    (no result yet)\n")
 
 
 def test_an_export_has_it_all(desk: Place) -> None:
@@ -230,6 +267,7 @@ def test_continue_tries_again_what_went_wrong(desk: Place) -> None:
     steps = (BROKEN, {"text": "Here.", "expect": "one"})
     done = desk.plays("chat", "--thread", "t", steps=steps, stdin="one\n/continue\n/continue\n")
     assert done.stdout == "Here.\n"
+    assert "What you said is kept. /continue tries it again." in done.stderr
     assert "There is nothing to go on with." in done.stderr
 
 

@@ -11,6 +11,8 @@ from gemmagraph.backends.scripted import ScriptedBackend
 from gemmagraph.errors import AgentError
 from gemmagraph.store.store import Store
 
+OTHER_TOOL = {"type": "edit", "edited_action": {"name": "look", "args": {}}}
+
 
 @tool(destructive=True)
 def wipe() -> str:
@@ -25,8 +27,20 @@ def wipe() -> str:
         ([Approve()], "bob", "bob cannot decide about wipe: only ann, who asked for it, may decide.", "--as USER"),
         ([Approve()], None, "Nobody in particular cannot decide about wipe: only ann, who asked", "by="),
         ({"nothing": Approve()}, "ann", "'nothing' is no approval of the thread 't'.", "What waits there"),
+        (
+            [OTHER_TOOL],
+            "ann",
+            "The decision about wipe: the call is to 'wipe' and cannot be made one to 'look'.",
+            "its",
+        ),
+        (
+            {"decisions": [OTHER_TOOL]},
+            "ann",
+            "The decision about wipe: the call is to 'wipe' and cannot",
+            "reject it",
+        ),
     ],
-    ids=["too many", "somebody else", "nobody", "of nothing"],
+    ids=["too many", "somebody else", "nobody", "of nothing", "another tool", "another tool, in LangChain's shape"],
 )
 def test_whoever_decides_is_told_what_to_do(
     tmp_path: Path, decisions: Any, by: str | None, message: str, hint: str
@@ -39,3 +53,10 @@ def test_whoever_decides_is_told_what_to_do(
         assert caught.value.message.startswith(message)
         assert hint in (caught.value.hint or "")
         assert len(agent.approvals()) == 1
+
+
+def test_an_edit_need_not_name_the_tool(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "a.db")) as store:
+        agent = Agent(Gemma(ScriptedBackend(["FUNCTION_CALL: wipe()", "Done."])), [wipe], store=store)
+        agent.run("go", thread="t")
+        assert agent.resume("t", [{"type": "edit", "edited_action": {"args": {}}}]).calls[0].status == "ok"

@@ -98,8 +98,31 @@ def test_a_live_view_can_be_drawn_of_a_whole_run() -> None:
         RunFinished,
     ]
     assert "".join(event.text for event in seen if isinstance(event, ArgumentsDelta)).count('"a"') == 1
-    calls = [event.call for event in seen if isinstance(event, ToolStarted | ToolProgress | ToolFinished)]
-    assert len({(call.id, call.name) for call in calls}) == 1
+    calls = [
+        event.call for event in seen if isinstance(event, CallProposed | ToolStarted | ToolProgress | ToolFinished)
+    ]
+    (approval,) = [event.approval for event in seen if isinstance(event, ApprovalAsked)]
+    assert {(call.id, call.name) for call in calls} == {(approval.call, "wipe")}
+
+
+def test_a_call_has_one_id_also_if_others_were_proposed_before_it() -> None:
+    @tool(read_only=True)
+    def look(at: str) -> str:
+        """Looks."""
+        return at
+
+    def calls(*places: str) -> str:
+        return "\n".join(f'FUNCTION_CALL: look(at="{place}")' for place in places)
+
+    agent = scripted("FUNCTION_CALL: look(", calls("a", "b"), calls("c"), "Done.", tools=[look])
+    seen = collected(agent.stream("go"))
+    proposed, started = (
+        [(event.call.id, event.call.arguments["at"]) for event in seen if isinstance(event, kind)]
+        for kind in (CallProposed, ToolStarted)
+    )
+    assert proposed == started
+    assert [place for _, place in proposed] == ["a", "b", "c"]
+    assert len({identity for identity, _ in proposed}) == 3
 
 
 # --- how far a call is ------------------------------------------------------------------------------------

@@ -130,7 +130,11 @@ def test_each_answer_of_langchains_review_is_understood(graph_of, wipe, wiped, s
     assert wiped == ran
 
 
-@pytest.mark.parametrize("bad", ["yes", {"type": "aprove"}, True, {"type": "edit", "edited_action": {}}], ids=repr)
+OTHER_TOOL = {"type": "edit", "edited_action": {"name": "count", "args": {"disk": "c"}}}
+BAD = ["yes", {"type": "aprove"}, True, {"type": "edit", "edited_action": {}}, OTHER_TOOL]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=repr)
 def test_a_bad_answer_is_asked_again_and_spoils_nothing(graph_of, wipe, wiped, bad) -> None:
     graph = graph_of(scripted(WIPE, "Done.", tools=[wipe]), MemorySaver())
 
@@ -207,11 +211,13 @@ def test_an_answer_without_the_id_of_its_question_is_not_taken(nested, wipe, wip
         await answered({second.id: "nonsense"})
         state = await answered(yes)
         assert wiped == []
+        assert "An answer without the id" in caplog.text
+        caplog.clear()
         state = await answered({second.id: {"type": "reject"}})
         assert (state["messages"][-1].content, wiped) == ("Done.", [first.value["args"]["disk"]])
 
     within(main())
-    assert "An answer without the id" in caplog.text
+    assert caplog.text == ""  # the one that was not taken is not told of again
 
 
 # --- streams ----------------------------------------------------------------------------------------------
@@ -292,6 +298,30 @@ def test_what_may_be_no_answer_is_streamed_when_it_is_known_to_be_one() -> None:
     graph = scripted("It is two.", 'FUNCTION_CALL: final_answer(answer="two")', output=str).graph
     said = [message for message, _ in within(streamed(graph, "messages"))]
     assert [message.text for message in said] == ["", '{"answer": "two"}']
+
+
+def test_a_reply_that_is_asked_for_again_has_another_id_than_what_was_said_before() -> None:
+    graph = scripted("Let me see.\nFUNCTION_CALL: count(", "FUNCTION_CALL: count()", "Two.", tools=[count]).graph
+    parts = within(streamed(graph, ["messages", "values"]))
+    said = [part for mode, part in parts if mode == "messages"]
+    before = said[0][0].id
+    assert [piece.text for piece, _ in said if piece.id == before] == ["Let me see."]
+    kept = whole([part for part in said if part[0].id != before], parts[-1][1])
+    assert [message.text for message in kept] == ["", "unseen", "Two."]
+    assert [call["name"] for call in kept[0].tool_calls] == ["count"]
+
+
+def test_tokens_that_no_server_tells_are_none() -> None:
+    (message,) = [message for message, _ in within(streamed(scripted(Step("Hi.", usage=Usage())).graph, "messages"))][
+        -1:
+    ]
+    assert message.usage_metadata is None
+
+
+def test_steps_of_a_graph_are_counted_from_what_was_said() -> None:
+    graph = scripted("FUNCTION_CALL: count()", "FUNCTION_CALL: count()", "Two.", tools=[count]).graph
+    told = within(streamed(graph, "custom"))
+    assert [event.step for event in told if isinstance(event, StepStarted)] == [1, 2, 3]
 
 
 def test_a_reply_that_fails_is_heard_to_fail() -> None:

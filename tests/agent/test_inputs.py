@@ -115,6 +115,15 @@ def test_or_until_something_else_is_answered(store, place) -> None:
     ]
 
 
+@pytest.mark.parametrize("damaged", ["nope", '{"user": 5, "values": {"tenant": "acme"}}'])
+def test_one_that_cannot_be_read_loses_them_and_spoils_no_other(store, place, damaged) -> None:
+    with pytest.raises(ServerError):
+        assistant(store, DOWN).run("go", thread="t", context={"tenant": "acme"})
+    place.rows("UPDATE inputs SET asker = ? RETURNING 1", damaged)
+    assert [assistant(store, "Fine.").run("Well?", thread="t").text for _ in range(2)] == ["Fine."] * 2
+    assert place.rows("SELECT state, asker FROM inputs ORDER BY place")[0] == ("failed", "null")
+
+
 def test_the_same_message_said_again_brings_its_own(store, place, wipe, seen) -> None:
     said = [HumanMessage("go", id="evt1")]
     with pytest.raises(ServerError):

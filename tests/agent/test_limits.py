@@ -166,7 +166,7 @@ def test_a_model_that_cannot_stop_calling_ends_with_what_is_known():
     assert_no_call_is_open(result.messages)
 
 
-@pytest.mark.parametrize("value", [0, -1, None, "5", math.nan, 2.5], ids=str)
+@pytest.mark.parametrize("value", [0, -1, None, "5", math.nan, 2.5, True], ids=str)
 def test_a_bound_must_be_a_number_above_0(value):
     with pytest.raises(AgentError, match="Limits: steps is"):
         Limits(steps=value)

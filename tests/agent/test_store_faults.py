@@ -1,6 +1,7 @@
 """A store that cannot be used, or that somebody has changed: a clear error or a clean recovery, and nothing lost."""
 
 import asyncio
+import json
 import os
 import shutil
 import sqlite3
@@ -78,6 +79,24 @@ def test_a_store_that_a_newer_version_wrote_is_left_alone(agents, place):
     place.rows("UPDATE gemmagraph_version SET version = 99 RETURNING version")
     assert "was written by a newer gemmagraph (shape 99;" in failure(agents)
     assert place.rows("SELECT state FROM inputs") == [("answered",)]
+
+
+@pytest.mark.parametrize(("version", "more"), [(1, ", and bot_audit is there, which is newer"), (-1, "")])
+def test_a_version_that_cannot_be_the_stores_is_named(agents, place, version, more):
+    place.rows("UPDATE gemmagraph_version SET version = ? RETURNING version", version)
+    assert f" cannot be read: its table gemmagraph_version says {version}{more}." in failure(agents)
+    assert place.rows("SELECT version FROM gemmagraph_version") == [(version,)]
+
+
+def test_a_turn_whose_time_cannot_be_read_is_over(agents, place):
+    broken = "x" if place.url.startswith("sqlite") else "NaN"
+    place.rows("INSERT INTO turns (thread, owner, until) VALUES ('t', 'x', ?) RETURNING 1", broken)
+    with closing(Store(place.url)) as store:
+        assert not asyncio.run(store.turns.cancel("t"))
+        assert [thread.state for thread in asyncio.run(store.threads())] == ["idle"]
+    with agents.saying("More.") as agent:
+        assert agent.run("more", thread="t").text == "More."
+    assert place.rows("SELECT 1 FROM turns") == []
 
 
 def test_a_store_of_an_older_version_is_brought_up_to_date(agents, place, monkeypatch):
@@ -182,6 +201,16 @@ def test_a_damaged_approval_hides_no_other_and_cannot_be_approved(agents, place,
     assert waiting[0].id in failure(agents, lambda agent: agent.resume("t", {waiting[0].id: Approve()}))
 
 
+@pytest.mark.parametrize("key", ["user", "approvers", "deciders", "four_eyes"])
+def test_an_approval_that_does_not_say_who_may_decide_cannot_be_approved(agents, place, key):
+    with agents.saying('FUNCTION_CALL: destroy(n="b")') as agent:
+        (waiting,) = agent.run("destroy", thread="t", user="ann").pending
+    ((asked,),) = place.rows("SELECT asked FROM approvals")
+    left = {name: value for name, value in json.loads(asked).items() if name != key}
+    place.rows("UPDATE approvals SET asked = ? RETURNING 1", json.dumps(left))
+    assert f"it does not say {key}" in failure(agents, lambda agent: agent.resume("t", {waiting.id: Approve()}))
+
+
 def test_a_damaged_journal_makes_no_call_again(agents, place):
     place.rows("UPDATE calls SET outcome = '{' RETURNING 1")
     with (
@@ -251,6 +280,19 @@ def test_a_file_that_another_program_has_locked_is_waited_for_then_named(file):
         assert agent.run("more", thread="t").text == "More."
 
 
+def test_what_could_not_be_kept_is_told_so(file):
+    agents = Agents(file, patience=0.3)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other, agents.saying("Hello.") as agent:
+        agent.run("hello", thread="t")
+        other.execute("BEGIN EXCLUSIVE")
+        for what, says in ((lambda: agent.run("more", thread="t"), True), (lambda: agent.resume("t"), False)):
+            with pytest.raises(StoreError, match="is locked by another program") as told:
+                what()
+            assert ("What was said just now was not kept. Close what holds it" in str(told.value)) is says
+        other.execute("ROLLBACK")
+        assert other.execute("SELECT COUNT(*) FROM inputs").fetchone() == (1,)
+
+
 def test_a_file_that_is_unlocked_in_time_costs_nothing_but_time(file):
     agents = Agents(file)
     with agents.saying(CALL, "Done.") as agent, closing(sqlite3.connect(file, check_same_thread=False)) as other:
@@ -297,6 +339,52 @@ def test_the_database_of_another_program_is_left_as_it_is(file):
     assert f"The file {file} is the database of another program." in failure(Agents(file))
     assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) == (before, 0o644)
     assert [*file.parent.iterdir()] == [file]
+
+
+@pytest.mark.parametrize(
+    "mark", ["CREATE VIEW diary AS SELECT 1", "PRAGMA user_version = 7", "PRAGMA application_id = 7"]
+)
+def test_a_database_without_tables_may_be_another_programs_too(file, mark):
+    with closing(sqlite3.connect(file)) as other:
+        other.execute(mark)
+    before = file.read_bytes()
+    assert f"The file {file} is the database of another program." in failure(Agents(file))
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("version", "says"), [("", "''."), ("x" * 100, f"'{'x' * 39}.")], ids=["nothing", "no number"]
+)
+def test_a_version_that_is_no_number_is_named(file, version, says):
+    asyncio.run(Store(file).check())
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("UPDATE gemmagraph_version SET version = ?", (version,))
+    told = failure(Agents(file))
+    assert f"The version of the store {file} cannot be read: its table gemmagraph_version says {says}" in told
+
+
+def test_a_file_that_a_newer_version_wrote_is_not_written(file):
+    asyncio.run(Store(file).check())
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("UPDATE gemmagraph_version SET version = 99")
+        other.execute("DROP TABLE writes")
+        other.execute("PRAGMA journal_mode=DELETE")
+    file.chmod(0o644)
+    before = file.read_bytes()
+    assert "was written by a newer gemmagraph" in failure(Agents(file))
+    assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) == (before, 0o644)
+
+
+@pytest.mark.parametrize("thread", [b"\xff", None], ids=["bytes", "none"])
+def test_a_thread_that_no_command_can_name_is_told_with_what_can_be_done(file, thread):
+    agents = Agents(file)
+    with agents.saying("Hello.", "Hello.") as agent:
+        for name in "tu":
+            agent.run("hello", thread=name)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("UPDATE threads SET thread = ? WHERE thread = 'u'", (thread,))
+    with closing(Store(file)) as store, pytest.warns(DamagedRow, match="no command can name it.* row by hand"):
+        assert [found.id for found in asyncio.run(store.threads())] == ["t"]
 
 
 def test_a_store_whose_maker_died_at_once_is_still_ours(file, monkeypatch):
@@ -373,6 +461,24 @@ def test_a_file_or_folder_that_is_read_only_is_named(folder_of_others, what):
     assert f"The store {file} is read-only." in told or f"The store {file} cannot be opened." in told
     with agents.saying("More.") as agent:
         assert agent.run("more", thread="t").text == "More."
+
+
+def test_a_file_that_was_read_only_for_a_while_can_be_written_again(folder_of_others):
+    file = folder_of_others / "agent.db"
+    agents = Agents(file)
+    with agents.saying("Hello.") as agent:
+        agent.run("hello", thread="t")
+    if not os.geteuid():
+        os.chown(folder_of_others, 65534, -1)
+        os.chown(file, 65534, -1)
+    with without_rights():
+        file.chmod(0o400)
+        with agents.saying() as agent:
+            assert len(agent.history("t")) == 2
+        assert {stat.S_IMODE(path.stat().st_mode) for path in folder_of_others.iterdir()} == {0o400}
+        file.chmod(0o600)
+        with agents.saying("More.") as agent:
+            assert agent.run("more", thread="t").text == "More."
 
 
 @pytest.fixture

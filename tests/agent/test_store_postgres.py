@@ -1,12 +1,16 @@
 """A store in a PostgreSQL server that goes away, comes back, or lets nobody in."""
 
+import asyncio
 import signal
+from contextlib import closing
 
 import pytest
 
 from gemmagraph import Agent, Gemma, tool
 from gemmagraph.backends.scripted import ScriptedBackend
 from gemmagraph.errors import StoreError
+from gemmagraph.store import postgres as module
+from gemmagraph.store.rows import DamagedRow
 from gemmagraph.store.store import Store
 
 pytest_plugins = ("crashes", "postgres")
@@ -111,6 +115,70 @@ def test_a_user_who_may_not_make_tables_is_told_so(postgres):
     postgres.rows("CREATE ROLE reader LOGIN PASSWORD 'correct horse battery'")
     with pytest.raises(StoreError, match="Give its user the right to make and write tables"):
         runs(Store(postgres.dsn("reader", "others")), [])
+
+
+@pytest.fixture
+def database(request, tmp_path):
+    """One with nothing in it."""
+    from crashes import new_place
+
+    return new_place(request, "postgresql", tmp_path)
+
+
+@pytest.fixture
+def others(database):
+    """A database in which an application of LangGraph's keeps its threads."""
+    from langgraph.checkpoint.postgres import PostgresSaver
+
+    with PostgresSaver.from_conn_string(database.url) as saver:
+        saver.setup()
+    return database
+
+
+def tables(place):
+    return set(place.rows("SELECT schemaname, tablename FROM pg_tables WHERE schemaname <> 'pg_catalog'"))
+
+
+def test_the_database_of_another_program_is_left_as_it_is(others):
+    before = tables(others)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="another program keeps its own: checkpoint_blobs") as told:
+            runs(Store(others.url), [])
+        assert "horse" not in str(told.value)
+    assert tables(others) == before
+
+
+def test_a_schema_of_its_own_in_the_database_of_another_program_is_a_store(others):
+    before = tables(others)
+    place = f"{others.url}?options=-csearch_path%3Dours"
+    with pytest.raises(StoreError, match="Make the schema"):
+        runs(Store(place), [])
+    others.server.rows("CREATE SCHEMA ours", database=others.database)
+    for resume in (False, True):
+        assert runs(Store(place), [], resume=resume).text == "Done."
+    assert {schema for schema, _ in tables(others) - before} == {"ours"}
+    assert others.rows("SELECT * FROM checkpoints") == []
+
+
+@pytest.mark.parametrize("step", ["claim", "prepare"])
+def test_a_database_whose_maker_died_at_once_is_still_ours(database, monkeypatch, step):
+
+    def dies(*_):
+        raise RuntimeError("It died.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, step, dies)
+        with pytest.raises(RuntimeError):
+            runs(Store(database.url), [])
+    assert runs(Store(database.url), []).text == "Done."
+
+
+def test_a_thread_whose_time_is_no_number_hides_no_other(database):
+    store = Store(database.url)
+    runs(store, [])
+    assert database.rows("INSERT INTO threads SELECT 'u', agent, title, 'NaN', updated FROM threads RETURNING 1")
+    with closing(store), pytest.warns(DamagedRow, match="thread 'u' .table threads.*created is nan"):
+        assert [thread.id for thread in asyncio.run(store.threads())] == ["t"]
 
 
 def test_a_process_that_stopped_inside_a_transaction_keeps_nobody_waiting_for_long(forks, impatient):
