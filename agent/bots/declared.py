@@ -7,7 +7,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Final
 
-from gemmagraph.bots.base import Adapter
+from gemmagraph.bots.base import Adapter, Traits
 from gemmagraph.bots.errors import NotInstalled
 from gemmagraph.bots.rooms import DIRECT, OTHERS, PretendedRooms, Rooms
 from gemmagraph.errors import AgentError, GemmagraphError
@@ -31,6 +31,8 @@ PLATFORMS: Final = {TERMINAL: "local"}
 """Of services that are called otherwise in the file."""
 _COMMON: Final = frozenset({"channels", "users", "links", "adapter"})
 """Keys that are not the adapter's."""
+_METHODS: Final = ("listen", "send", "edit", "find", "fetch", "length")
+"""What every adapter has."""
 
 
 def keys_of(assistant: Assistant, name: str) -> dict[str, Any]:
@@ -78,6 +80,8 @@ def made(assistant: Assistant, name: str, own: Mapping[str, Any]) -> Adapter:
         if name in ADAPTERS:
             raise
         raise AgentError(f"{place}: the adapter cannot be made: {type(exc).__name__}: {exc}.") from exc
+    if not isinstance(getattr(found, "traits", None), Traits):
+        raise AgentError(f"{place}: the adapter has no `traits`.", hint="See Traits in gemmagraph.bots.base.")
     return found
 
 
@@ -85,7 +89,7 @@ def adapter_of(assistant: Assistant, name: str) -> type[Adapter]:
     """The class that speaks with a service. One of the user's own may lie beside the file.
 
     Raises:
-        AgentError: it cannot be loaded, or has another name for the service than the file.
+        AgentError: it cannot be loaded, lacks a method, or has another name for the service than the file.
     """
     if name in ADAPTERS:
         ours: type[Adapter] = resolve_name(ADAPTERS[name])
@@ -100,6 +104,10 @@ def adapter_of(assistant: Assistant, name: str) -> type[Adapter]:
         raise AgentError(
             f"{place}: the bot is called {name!r}, and the `platform` of its adapter {where} is {platform!r}.",
             hint="Give both one name: ids of people and channels begin with it.",
+        )
+    if missing := [method for method in _METHODS if not callable(getattr(found, method, None))]:
+        raise AgentError(
+            f"{place}: the adapter {where} has no {', '.join(missing)}.", hint="See Adapter in gemmagraph.bots.base."
         )
     return found
 

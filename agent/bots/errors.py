@@ -11,6 +11,8 @@ GemmagraphError
 
 from __future__ import annotations
 
+from typing import Self
+
 from gemmagraph.prompts.errors import GemmagraphError
 
 
@@ -20,6 +22,12 @@ class BotError(GemmagraphError):
 
 class NotInstalled(BotError):
     """A library that the bot needs is not here; nothing need be wrong with its keys."""
+
+    @classmethod
+    def of(cls, what: str, *packages: str) -> Self:
+        """What needs packages, and how they are installed."""
+        named = " ".join(f'"{package}"' for package in packages)
+        return cls(f"{what} needs more packages.", hint=f"Run: pip install {named}")
 
 
 class TooFast(BotError):

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
 from gemmagraph.assistant import Assistant
 from gemmagraph.bots.base import Message, Place
-from gemmagraph.bots.declared import TERMINAL, adapter_of, completed, keys_of, made, own_keys, platform_of, rooms_of
+from gemmagraph.bots.declared import (
+    ADAPTERS,
+    PLATFORMS,
+    TERMINAL,
+    adapter_of,
+    completed,
+    keys_of,
+    made,
+    own_keys,
+    platform_of,
+    rooms_of,
+)
 from gemmagraph.bots.errors import NotInstalled
 from gemmagraph.bots.rooms import DIRECT, OTHERS, Room
 from gemmagraph.errors import AgentError, GemmagraphError
 from gemmagraph.prompts.messages import JSON
+from gemmagraph.tools.declared.bots import impossible, nobody
 from gemmagraph.tools.secrets import mask
 
 Doing: TypeAlias = Literal["answers", "silent", "refuses", "no tool"]
@@ -88,6 +100,48 @@ def bots_of(assistant: Assistant) -> list[Told]:
     return told
 
 
+def doubts(assistant: Assistant) -> Iterator[str]:
+    """Channels and users of rules that no bot of the file can ever come to. They are no errors: a program may call
+    with names of its own."""
+    if not assistant.bots:
+        return
+    for rule in assistant.policy.rules:
+        for channel in rule.channels or ():
+            if why := _never(assistant, channel):
+                yield f"{rule.place}: no bot comes to {channel}: {why}."
+    rules = assistant.policy.rules
+    said: list[tuple[str, Sequence[str]]] = [(rule.place, rule.users or ()) for rule in rules]
+    said += [(rule.place, rule.approvers or ()) for rule in rules]
+    for name, users in assistant.policy.groups.items():
+        said.append((str(assistant.document.place(("groups", name))), sorted(users)))
+    for place, people in said:
+        for user in people:
+            if example := nobody(user):
+                yield f"{place}: {user} is nobody: people there are such as {example}."
+
+
+def _never(assistant: Assistant, channel: str) -> str:
+    """Why no bot can come to a channel, or empty."""
+    platform, _, inside = channel.partition(":")
+    if platform in PLATFORMS.values():
+        return ""  # whoever sits at the terminal may call a channel anything
+    name = next((bot for bot in assistant.bots if platform_of(bot) == platform), None)
+    if name is None:
+        return f"the file has no bot for {platform}" + ("" if platform in ADAPTERS else ", and that is none of ours")
+    channels = keys_of(assistant, name)["channels"]
+    inside = inside.lower() if name == "irc" else inside
+    if rooms_of(assistant, name).of(_place(inside, channels)) is not None:
+        return ""
+    kinds = _NOT_DIRECT.get(name, ())
+    if DIRECT in channels and not inside.rpartition("/")[2].startswith(kinds):
+        return ""
+    return f"it is not among the channels of {name}"
+
+
+_NOT_DIRECT: Final[Mapping[str, tuple[str, ...]]] = {"slack": ("C", "G"), "telegram": ("-",), "irc": tuple("#&+!")}
+"""What channels begin with that are no direct messages; others tell nothing of it."""
+
+
 def there(assistant: Assistant, person: str | None, channel: str, tool: str | None = None) -> There | None:
     """What the bot of a channel does with what somebody says there; None if the file has no bot for that service.
 
@@ -97,9 +151,11 @@ def there(assistant: Assistant, person: str | None, channel: str, tool: str | No
         tool: the one that the answer needs.
 
     Raises:
-        AgentError: that bot can be started nowhere.
+        AgentError: that bot can be started nowhere, or there can be no such channel.
     """
     platform, _, inside = channel.partition(":")
+    if assistant.bots and inside != DIRECT and (why := impossible(channel, assistant.bots)):
+        raise AgentError(f"{why[0][0].upper()}{why[0][1:]}.", hint=why[1])
     for name in assistant.bots:
         if platform_of(name) == platform:
             if wrong := _fault(assistant, name)[1]:

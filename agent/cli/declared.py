@@ -75,14 +75,19 @@ def check(
     answers there.
 
     Ends with 0 if the call may run, 3 if a person is asked, 4 if it is refused or the bot would not come to it; 1 if
-    the file is wrong, or what it says of a bot. What is only missing here, a token or a library, is told.
+    the file is wrong, or what it says of a bot. What is only missing here, a token or a library, is told. Of
+    channels and users of rules to which no bot of the file can ever come, there are warnings.
     """
     from gemmagraph.assistant import load_assistant
+    from gemmagraph.bots.explaining import doubts
     from gemmagraph.cli.assistants import local_user, needed_file
     from gemmagraph.cli.checking import checked, checked_bots
+    from gemmagraph.cli.terminal import plain
     from gemmagraph.tools import ToolContext
 
     assistant = load_assistant(needed_file(file))
+    for doubt in doubts(assistant):
+        click.echo(plain(f"Warning: {doubt}"), err=True)
     asker = ToolContext(local_user() if user is None else user or None, channel=channel or None)
     with redirect_stdout(sys.stderr):  # what a file prints while it loads is not our output
         if tool is None:

@@ -243,6 +243,46 @@ def test_channels_of_no_bot_are_left_to_the_policy() -> None:
     assert "There is no bot for 'web:lobby'. Bots that there are: slack, matrix, irc, terminal." in alone.stderr
 
 
+@pytest.mark.usefixtures("bots")
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (
+            'channels: ["slack:T1/C9"]',
+            "assistant.yaml:13: no bot comes to slack:T1/C9: it is not among the channels of",
+        ),
+        ('channels: ["irc:#dev"]', "no bot comes to irc:#dev: it is not among the channels of irc."),
+        ('channels: ["irc:#OPS"]', ""),
+        ('channels: ["slack:T1/D9"]', ""),  # a direct message
+        ('channels: ["matrix:!any:example.org"]', ""),
+        ('channels: ["local:#any"]', ""),
+        ('channels: ["telegram:-100"]', "no bot comes to telegram:-100: the file has no bot for telegram."),
+        (
+            'channels: ["web:lobby"]',
+            "no bot comes to web:lobby: the file has no bot for web, and that is none of ours.",
+        ),
+        ('users: ["slack:U024"]', "slack:U024 is nobody: people there are such as slack:T1/U024."),
+        ('users: ["slack:T1/U024", "irc:ann"]', ""),
+    ],
+)
+def test_rules_that_can_never_fit_are_told(tmp_path: Path, rule: str, said: str) -> None:
+    file = tmp_path / "assistant.yaml"
+    file.write_text(file.read_text().replace('channels: ["slack:T1/C2"]', rule))
+    done = check()
+    assert done.exit_code == 0
+    assert done.stderr.count("Warning: ") == bool(said)
+    assert said in done.stderr
+
+
+@pytest.mark.usefixtures("bots")
+@pytest.mark.parametrize("tool", [[], ["look"]])
+def test_a_channel_that_cannot_be_is_no_channel_of_a_bot(tool: list[str]) -> None:
+    done = check(*tool, "--in", "slack:C1")
+    assert (done.exit_code, done.stdout) == (1, "")
+    said = "There can be no channel 'slack:C1'. Channels of slack are such as slack:T1/C0123."
+    assert done.stderr == f"Error: {said}\n"
+
+
 def test_a_file_without_bots_says_so() -> None:
     assert check().stdout == "The file has no bots.\n"
 
@@ -265,15 +305,29 @@ def test_ids_of_people_begin_as_their_service_says(name: str) -> None:
 
 
 OWN = """
+from gemmagraph.bots.base import Traits
+
 print("loading")
 TIMES = 3
 
 
 class Chat:
     platform = "chat"
+    traits = Traits(most=100)
 
     def __init__(self, keys):
         self.token = keys["token"]
+
+    async def listen(self, receiver): ...
+    async def send(self, place, blocks, key, choices=()): ...
+    async def edit(self, place, message, blocks, choices=()): ...
+    async def find(self, place, key): ...
+    async def fetch(self, file, most): ...
+    def length(self, blocks): ...
+
+class Half:
+    platform = "chat"
+    find = send = Chat.send
 
 
 class Other(Chat):
@@ -311,6 +365,7 @@ def test_a_bot_that_can_be_started_says_no_more(tmp_path: Path) -> None:
             "the bot is called 'chat', and the `platform` of its adapter ./chats.py:Other is",
         ),
         ("./chats.py:TIMES", "the bot is called 'chat', and the `platform` of its adapter ./chats.py:TIMES is None."),
+        ("./chats.py:Half", "the adapter ./chats.py:Half has no listen, edit, fetch, length."),
     ],
 )
 def test_a_bot_that_can_be_started_nowhere_is_an_error(tmp_path: Path, adapter: str, why: str) -> None:
@@ -334,7 +389,8 @@ def test_a_bot_that_can_be_started_nowhere_is_an_error(tmp_path: Path, adapter: 
 def test_an_adapters_error_shows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY_OF_THIS_TEST", "key-of-this-test")
     (tmp_path / "own.py").write_text(
-        "class Chat:\n    platform = 'chat'\n    def __init__(self, keys):\n        raise ValueError(keys['token'])\n"
+        "class Chat:\n    platform = 'chat'\n    listen = send = edit = find = fetch = length = print\n"
+        "    def __init__(self, keys):\n        raise ValueError(keys['token'])\n"
     )
     bot = "{adapter: './own.py:Chat', token: '{{ secrets.key }}', channels: {}}"
     (tmp_path / "assistant.yaml").write_text(f"secrets: {{key: {{env: KEY_OF_THIS_TEST}}}}\nbots: {{chat: {bot}}}\n")
@@ -348,6 +404,12 @@ def test_an_adapters_error_shows_no_secret(tmp_path: Path, monkeypatch: pytest.M
     ("bot", "why"),
     [
         ("irc: {server: 'a b', nick: c, channels: {}}", "irc: 'server' cannot be 'a b'."),
+        (
+            "irc: {server: 'a.example:6697', nick: c, channels: {}}",
+            "irc: 'server' cannot be 'a.example:6697'. It is the host alone, such as irc.example.org; its port stands"
+            " under `port`.",
+        ),
+        ("irc: {server: a, nick: '#c', channels: {}}", "irc: 'nick' cannot be '#c'. It is one word of at most 64"),
         ("slack: {token: a, app_token: xapp-b, channels: {}}", "'token' of `slack:` does not begin with xoxb-."),
         ("telegram: {token: t, channels: {}}", ""),
         ("discord: {token: t, guild: here, channels: {}}", "'here' is no id of a Discord server. It is a number"),
@@ -367,7 +429,8 @@ def test_a_library_that_is_missing_here_is_told_and_no_error(tmp_path: Path, mon
     (tmp_path / "assistant.yaml").write_text("bots: {discord: {token: t, channels: {}}}\n")
     done = check()
     assert done.exit_code == 0
-    assert done.stdout.startswith("discord: cannot be started here: Discord needs its library: pip install")
+    said = 'discord: cannot be started here: Discord needs more packages. Run: pip install "gemmagraph[discord]"\n'
+    assert done.stdout.startswith(said)
 
 
 @pytest.mark.parametrize(

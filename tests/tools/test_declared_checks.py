@@ -19,6 +19,8 @@ from gemmagraph.tools.declared.source import read_source
 
 SCHEMA = Draft202012Validator(assistant_schema())
 
+SLACK = "bots: {slack: {token: a, app_token: b, channels: {'*': }}}"
+
 # name of the check: a file with the fault, marked by « in front of its place, and the words for it
 FAULTS: dict[str, tuple[str, str]] = {
     "tool-twice": (
@@ -148,6 +150,35 @@ FAULTS: dict[str, tuple[str, str]] = {
     "group of a bot's room": (
         "bots: {company: {adapter: 'c:Chat', channels: {direct: {users: [«group:oncall]}}}}",
         "bots.company.channels.direct.users[0]: there is no group 'oncall'. The file has no groups.",
+    ),
+    "channel": (
+        f"{SLACK}\npolicy: [{{tool: '*', channels: [«'slack:C0123'], then: deny}}]",
+        "policy[0].channels[0]: there can be no channel 'slack:C0123'. Channels of slack are such as slack:T1/C0123.",
+    ),
+    "channel with a name": (
+        f"{SLACK}\npolicy: [{{tool: '*', channels: ['slack:T1/C1', «'slack:T1/#ops'], then: deny}}]",
+        "there can be no channel 'slack:T1/#ops'",
+    ),
+    "all channels": (
+        f"{SLACK}\npolicy: [{{tool: '*', channels: [«'slack:*'], then: deny}}]",
+        "there can be no channel 'slack:*'",
+    ),
+    "channel of IRC": (
+        f"{SLACK}\npolicy: [{{tool: '*', channels: [«'irc:ops'], then: deny}}]",
+        "there can be no channel 'irc:ops'. Channels of irc are such as irc:#ops.",
+    ),
+    "channel of the terminal": (
+        f"{SLACK}\npolicy: [{{tool: '*', channels: [«'terminal:#ops'], then: deny}}]",
+        "there is no service 'terminal' for 'terminal:#ops'; did you mean 'local'?",
+    ),
+    "channel of a misspelt service": (
+        f"{SLACK}\npolicy: [{{tool: '*', channels: [«'slak:T1/C1'], then: deny}}]",
+        "there is no service 'slak' for 'slak:T1/C1'; did you mean 'slack'?",
+    ),
+    "irc-channel": (
+        "toolsets: {look: {tools: []}, act: {tools: []}}\n"
+        "bots:\n  irc:\n    server: a\n    nick: b\n    channels:\n      '#ops': look\n      '#OPS': «act",
+        "the channel is there twice; '#ops' stands at FILE:7:15 already, and IRC has no case. Keep one of them.",
     ),
     "toolset-circle": ("toolsets: {a: {extends: b}, b: {extends: «a}}", "a circle: a → b → a"),
     "toolset of itself": ("toolsets: {a: {extends: «a}}", "a circle: a → a"),

@@ -182,6 +182,11 @@ MISTAKES: dict[str, tuple[str, str]] = {
         "bots: {irc: {server: s, nick: n, port: '6697', channels: {}}}",
         "bots.irc.port: must be a whole number from 1 to 65535, not the text '6697'. Leave out the quotes.",
     ),
+    "channels in a comment": (
+        "bots:\n  irc:\n    server: s\n    nick: n\n    channels:\n      #ops: look\n",
+        'bots.irc.channels: must be a mapping, not nothing. What stands behind a # is a comment; in quotes it is a'
+        ' channel: "#ops".',
+    ),
     "an import as a tool": ("tools: [{name: a, mcp: {command: x}}]", "unknown key. It belongs under the imports"),
     "a group in a group": ("groups: {a: ['group:b']}", "must be a user: slack:T1/U024"),
     "a name for a person": ("policy: [{tool: '*', users: [Ann], then: deny}]", "a group (group:oncall), not 'Ann'"),

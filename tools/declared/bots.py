@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import Any, Final
 
 from gemmagraph.tools.declared.bodies import PYTHON
 from gemmagraph.tools.declared.forms import Anything, Boolean, Choice, Number, Text, whole
+from gemmagraph.tools.declared.problems import nearest
 from gemmagraph.tools.declared.structures import Either, Key, Keys, Listing, MapOf, Plain
 from gemmagraph.tools.declared.vocabulary import NAME, PEOPLE, SECRET, SOME_TEXT, URL, WRITTEN
 
@@ -36,8 +39,10 @@ _CHANNELS: Final = (
     "The toolset of each channel, by its id; `direct`: of direct messages, `*`: of all that is not named. Elsewhere"
     " it is silent."
 )
+_QUOTED: Final = 'What stands behind a # is a comment; in quotes it is a channel: "#ops".'
+_ANY_CHANNELS: Final = MapOf(_ROOM, nothing=_QUOTED)
 _COMMON: Final = {
-    "channels": Key(MapOf(_ROOM), _CHANNELS, required=True),
+    "channels": Key(_ANY_CHANNELS, _CHANNELS, required=True),
     "users": Key(
         PEOPLE,
         "Whom it answers. Unless said: everybody in its channels, and in direct messages who is in any of `groups`.",
@@ -56,13 +61,30 @@ _IDS: Final = {
     "mattermost": ("[a-z0-9]{26}", "9yk3ws1mqbnqx8fmk1cuxf5sdh"),
 }
 """What channels are called by their services, and an example."""
+_PLACES: Final = _IDS | {
+    "slack": ("[A-Z][A-Z0-9]*/[A-Z][A-Z0-9]*", "T1/C0123"),
+    "irc": (r"[#&+!][^\s,]*|[^\s,!]+![^\s,!]+", "#ops"),
+}
+"""What rules call them, behind the service; a direct message of IRC is NICK!ACCOUNT."""
+_PEOPLE: Final = {
+    "slack": ("[A-Z][A-Z0-9]*/[A-Z][A-Z0-9]*", "T1/U024"),
+    "matrix": (r"@\S+:\S+", "@ann:example.org"),
+    "discord": ("[0-9]+", "184405311681986560"),
+    "telegram": ("[0-9]+", "5000000001"),
+    "mattermost": ("[a-z0-9]{26}", "4xp9fdt77pncbef59f4k1qe83o"),
+}
+"""What rules and groups call people, behind the service; on IRC, by any name of an account."""
+_LIKENESS: Final = 0.8
+"""Others are names that a program has for its own channels."""
 _HERE: Final = Key(URL, "Another address of the service: for tests, proxies and servers of one's own.")
 
 
 def _service(name: str, says: str, keys: dict[str, Key], **relations: Any) -> Key:
     ids, example = _IDS[name]
     named = f"the id of a channel, such as {example}, or direct or *"
-    channels = Key(MapOf(_ROOM, names=rf"^(direct|\*|{ids})$", named=named), _CHANNELS, required=True)
+    nothing = _QUOTED if re.match(ids, "#") else ""
+    form = MapOf(_ROOM, names=rf"^(direct|\*|{ids})$", named=named, nothing=nothing)
+    channels = Key(form, _CHANNELS, required=True)
     return Key(Keys(f"bot_{name}", {**keys, **_COMMON, "channels": channels}, says=says, **relations), says)
 
 
@@ -134,7 +156,7 @@ _SERVICES: Final = {
     "terminal": Key(
         Keys(
             "bot_terminal",
-            _COMMON | {"channels": Key(MapOf(_ROOM), f"{_CHANNELS} Unless said, it has all tools everywhere.")},
+            _COMMON | {"channels": Key(_ANY_CHANNELS, f"{_CHANNELS} Unless said, it has all tools everywhere.")},
             says="Your own terminal, to try it all.",
         ),
         "Your own terminal, to try it all.",
@@ -159,3 +181,28 @@ BOTS: Final = Keys(
         rest=Anything(),
     ),
 )
+
+
+def impossible(channel: str, bots: Collection[str]) -> tuple[str, str] | None:
+    """Why there can be no such channel, as rules call them, and a hint; None if there can.
+
+    Args:
+        bots: the names of those of the file.
+    """
+    service, _, inside = channel.partition(":")
+    if service in _PLACES:
+        ids, example = _PLACES[service]
+        if re.fullmatch(ids, inside):
+            return None
+        return f"there can be no channel {channel!r}", f"Channels of {service} are such as {service}:{example}."
+    meant = "local" if service == "terminal" else nearest(service, {*_PLACES, *bots, "local"}, _LIKENESS)
+    if service == "local" or (service in bots and service != "terminal") or meant is None:
+        return None
+    return f"there is no service {service!r} for {channel!r}; did you mean {meant!r}?", ""
+
+
+def nobody(user: str) -> str:
+    """What users of a service are called, if there can be none who is called so; else nothing."""
+    service, _, inside = user.partition(":")
+    ids, example = _PEOPLE.get(service, ("", ""))
+    return f"{service}:{example}" if ids and not re.fullmatch(ids, inside) else ""

@@ -68,6 +68,8 @@ CHECKS: Final = (
     Check("asking", "Approvers, four eyes and expiry stand where somebody is asked.", people.asking),
     Check("group", "Groups that are named are there.", people.group),
     Check("toolset", "Toolsets that are named are there.", people.toolset),
+    Check("channel", "Beside bots, channels of rules are called as their services call them.", people.channel),
+    Check("irc-channel", "No two channels of IRC differ in capitals only.", people.irc_channel),
     Check("toolset-circle", "No toolset extends itself.", people.toolset_circle),
     Check("tool-name", "Names and globs of tools mean some tool.", people.tool_name),
     Check("same-call", "A run ends later than it warns.", people.same_call),

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from gemmagraph.tools.declared.bots import impossible
 from gemmagraph.tools.declared.checks_values import (
     Finding,
     items,
@@ -75,6 +76,24 @@ def toolset(document: Document) -> Iterator[Finding]:
 def _bots(document: Document) -> Iterator[tuple[KeyPath, Any]]:
     for name, keys in table(document, "bots").items():
         yield ("bots", name), mapping(keys)
+
+
+def channel(document: Document) -> Iterator[Finding]:
+    bots = table(document, "bots")
+    for path, rule in items(document, "policy") if bots else ():
+        for index, said in enumerate(listed(rule.get("channels"))):
+            at = (*path, "channels", index)
+            if isinstance(said, str) and document.fits(at) and (why := impossible(said, bots)):
+                yield at, *why
+
+
+def irc_channel(document: Document) -> Iterator[Finding]:
+    first: dict[str, KeyPath] = {}
+    path = ("bots", "irc", "channels")
+    for said in mapping(mapping(table(document, "bots").get("irc")).get("channels")):
+        if (earlier := first.setdefault(said.lower(), (*path, said))) != (*path, said):
+            there = f"{earlier[-1]!r} stands at {document.place(earlier)} already"
+            yield (*path, said), f"the channel is there twice; {there}, and IRC has no case", "Keep one of them."
 
 
 def toolset_circle(document: Document) -> Iterator[Finding]:

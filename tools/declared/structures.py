@@ -239,12 +239,19 @@ class OneOf(Form):
 
 
 class MapOf(Form):
-    """A mapping from names to values of one form."""
+    """A mapping from names to values of one form.
+
+    Args:
+        names: a pattern that all names fit.
+        named: what such a name is.
+        nothing: the hint where nothing stands there.
+    """
 
     takes = frozenset[Kind](("mapping",))
 
-    def __init__(self, form: Form, *, names: str | None = None, named: str = "a name") -> None:
+    def __init__(self, form: Form, *, names: str | None = None, named: str = "a name", nothing: str = "") -> None:
         self.right = "a mapping"
+        self._nothing = nothing
         self._form, self._names, self._named = form, names, named
         self._fits = re.compile(names).fullmatch if names else None
 
@@ -257,6 +264,9 @@ class MapOf(Form):
                     flaws.append(Flaw(node, f"{shown(key)} must be {self._named}", key=key))
         read = self._form.read
         return {key: read(child, flaws) for key, child in node.entries.items()}
+
+    def _hint(self, node: Node) -> str:
+        return self._nothing if kind_of(node) == "null" else super()._hint(node)
 
     def sound(self, node: Node) -> JSON | Unfit:
         if type(node) is not Mapping:

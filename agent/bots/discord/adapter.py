@@ -174,7 +174,7 @@ def _library() -> None:
             warnings.simplefilter("ignore", DeprecationWarning)  # of `audioop`, which it wants for voice
             import discord  # noqa: F401
     except ImportError:
-        raise NotInstalled('Discord needs its library: pip install "gemmagraph[discord]"') from None
+        raise NotInstalled.of("Discord", "gemmagraph[discord]") from None
 
 
 def _look(blocks: Sequence[Block], choices: Sequence[Choice]) -> dict[str, JSON]:

@@ -44,6 +44,10 @@ _SHAPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
 """What the keys hold that are no texts."""
 _NICK: Final = re.compile(r"[^\s\x00-\x1f:,!@*?#&$+~%][^\s\x00-\x1f,!@*?]{0,63}")
 _CHANNEL: Final = re.compile(r"[^\s\x00-\x1f:,!@\w-][^\s\x00-\x1f,]{0,199}")
+_SERVER: Final = "It is the host alone, such as irc.example.org; its port stands under `port`."
+_NAME: Final = "It is one word of at most 64 characters, without , ! @ * ?, and begins with none of : # & + $ ~ %."
+_ROOM: Final = "It begins with #, such as #ops, and has no space and no comma."
+"""What the keys are."""
 
 
 class IrcAdapter:
@@ -186,15 +190,15 @@ def _settings(keys: Mapping[str, Any]) -> Settings:
 
 
 def _check(settings: Settings) -> None:
-    for key, value, possible in (
-        ("server", settings.server, not re.search(r"[\s\x00-\x1f/@]", settings.server)),
-        ("nick", settings.nick, _NICK.fullmatch(settings.nick)),
-        ("port", settings.port, 0 < settings.port < 65_536),
-        ("pace", settings.pace, 0 <= settings.pace <= 60),
-        *(("join", each, isinstance(each, str) and _CHANNEL.fullmatch(each)) for each in settings.join),
+    for key, value, possible, hint in (
+        ("server", settings.server, _is_host(settings.server), _SERVER),
+        ("nick", settings.nick, _NICK.fullmatch(settings.nick), _NAME),
+        ("port", settings.port, 0 < settings.port < 65_536, "It is a number from 1 to 65535."),
+        ("pace", settings.pace, 0 <= settings.pace <= 60, "It is a number of seconds, 0 to 60."),
+        *(("join", one, isinstance(one, str) and _CHANNEL.fullmatch(one), _ROOM) for one in settings.join),
     ):
         if not possible:
-            raise BotError(f"irc: {key!r} cannot be {value!r}.")
+            raise BotError(f"irc: {key!r} cannot be {value!r}.", hint=hint)
     if settings.account and not settings.password:
         raise BotError("irc: 'account' needs 'password'.")
     if re.search(r"[\r\n\0]", settings.account + settings.password):
@@ -203,6 +207,12 @@ def _check(settings: Settings) -> None:
         raise BotError(
             "irc: the password would be read by everybody on the way.", hint="Use `tls: true`, mostly with port 6697."
         )
+
+
+def _is_host(server: str) -> bool:
+    with suppress(ValueError):
+        return bool(ipaddress.ip_address(server))
+    return not re.search(r"[\s\x00-\x1f/@:]", server)
 
 
 def _is_here(server: str) -> bool:

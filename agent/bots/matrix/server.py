@@ -216,10 +216,8 @@ def library(encrypting: bool = False) -> Any:
     try:
         import nio  # type: ignore[import-untyped]
     except ImportError as exc:
-        raise NotInstalled("Matrix needs another library.", hint='pip install "gemmagraph[matrix]"') from exc
+        raise NotInstalled.of("Matrix", "gemmagraph[matrix]") from exc
     if encrypting and not nio.crypto.ENCRYPTION_ENABLED:
-        raise NotInstalled(
-            "`keys_folder` needs another library.", hint='pip install "gemmagraph[matrix]" "matrix-nio[e2e]"'
-        )
+        raise NotInstalled.of("`keys_folder`", "gemmagraph[matrix]", "matrix-nio[e2e]")
     logging.getLogger("nio").setLevel(logging.CRITICAL)  # it logs parts of messages that it does not understand
     return nio

@@ -97,7 +97,7 @@ class MattermostAdapter:
             if not isinstance(keys.get(key), str) or not keys[key].strip():
                 raise BotError(f"mattermost needs the key {key!r}, a text.")
         if find_spec("websockets") is None:
-            raise NotInstalled('Mattermost needs a library: pip install "gemmagraph[mattermost]".')
+            raise NotInstalled.of("Mattermost", "gemmagraph[mattermost]")
         self.traits = Traits(most=16_383, choices="reactions", findable=True, command="!")
         self._rest = Rest(keys["url"].strip(), keys["token"].strip())
         self._posts: Posts | None = None

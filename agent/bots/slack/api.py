@@ -70,7 +70,7 @@ class SlackApi:
         try:
             from slack_sdk.web.async_client import AsyncWebClient
         except ImportError as exc:
-            raise NotInstalled("Slack needs more packages.", hint='`pip install "gemmagraph[slack]"`') from exc
+            raise NotInstalled.of("Slack", "gemmagraph[slack]") from exc
         # The SDK logs what is said, and addresses that let in whoever knows them.
         self._logger = logging.Logger("gemmagraph.bots.slack.sdk", logging.CRITICAL + 1)
         # No retries: tried again by the SDK, a message could stand there twice.

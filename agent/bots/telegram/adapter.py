@@ -60,7 +60,7 @@ class TelegramAdapter:
         except ModuleNotFoundError as exc:
             if exc.name not in ("telegram", "httpx"):
                 raise
-            raise NotInstalled('Telegram needs an extra: pip install "gemmagraph[telegram]"') from None
+            raise NotInstalled.of("Telegram", "gemmagraph[telegram]") from None
         # Messages and edits together, Telegram takes 20 a minute in a group, and then none for long.
         self.traits = Traits(most=4096, edit_every=3.0, threads=False, choices="buttons")
         self._api = Api(token, server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,23 @@ from gemmagraph.bots.serving import Serving
 from gemmagraph.errors import AgentError
 
 OWN = """
+from gemmagraph.bots.base import Traits
+
+
 class Pigeons:
     platform = "pigeons"
 
     def __init__(self, keys):
         self.keys = dict(keys)
+        self.traits = Traits(most=100)
+
+    async def listen(self, receiver): ...
+    async def send(self, place, blocks, key, choices=()): ...
+    async def edit(self, place, message, blocks, choices=()): ...
+    async def find(self, place, key): ...
+    async def fetch(self, file, most): ...
+    def length(self, blocks): ...
+
 """
 FILE = """
 model: ollama:gemma3:1b
@@ -55,6 +68,21 @@ def test_the_name_in_the_file_is_the_one_that_ids_begin_with(tmp_path: Path) -> 
     path = written(tmp_path, "./own_pigeons.py:Pigeons")
     path.write_text(path.read_text("utf-8").replace("pigeons: {", "birds: {"), "utf-8")
     with pytest.raises(AgentError, match=r"yaml:4:.* 'birds', and the `platform` of its adapter .* is 'pigeons'"):
+        Serving(path, store=tmp_path / "bots.db")
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ("async def send(", "the adapter ./own_pigeons.py:Pigeons has no send."),
+        ("self.traits =", "the adapter has no `traits`."),
+    ],
+)
+def test_what_an_adapter_lacks_is_named_before_it_is_started(tmp_path: Path, lost: str, said: str) -> None:
+    path = written(tmp_path, "./own_pigeons.py:Pigeons")
+    own = OWN.replace(lost, lost.replace("send", "say").replace("traits", "most"))
+    (tmp_path / "own_pigeons.py").write_text(own, "utf-8")
+    with pytest.raises(AgentError, match=re.escape(said)):
         Serving(path, store=tmp_path / "bots.db")
 
 

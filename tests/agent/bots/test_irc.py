@@ -928,6 +928,7 @@ KEYS = {"server": "irc.example", "nick": BOT}
         ({**KEYS, "pace": True}, "irc: 'pace' should be a number of seconds, not a bool."),
         ({**KEYS, "nick": "two words"}, "irc: 'nick' cannot be 'two words'."),
         ({**KEYS, "server": "irc://irc.example"}, "irc: 'server' cannot be 'irc://irc.example'."),
+        ({**KEYS, "server": "irc.example:6697"}, "irc: 'server' cannot be 'irc.example:6697'. It is the host alone"),
         ({**KEYS, "join": "#ops"}, "irc: 'join' should be a list of channels, not a str."),
         ({**KEYS, "join": ["ops"]}, "irc: 'join' cannot be 'ops'."),
         ({**KEYS, "join": ["#a,#b"]}, "irc: 'join' cannot be '#a,#b'."),
