@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gemmagraph.prompts.messages import JSON
-from gemmagraph.store.rows import read, written
+from gemmagraph.store.rows import read, shaped, written
 from gemmagraph.store.session import Session
 from gemmagraph.store.store import Store
 from gemmagraph.tools.secrets import mask_all
@@ -42,17 +42,22 @@ class Audit:
         self._store = store
         self._bot = bot
 
-    async def note(self, what: str, person: str, conversation: str, **details: JSON) -> None:
-        """Writes a row, and a line of the log."""
-        details = mask_all(details)
-        level = logging.WARNING if what == "failed" else logging.INFO
-        log.log(
-            level, what, extra={"bot": self._bot, "person": person, "conversation": conversation, "details": details}
-        )
+    async def note(self, what: str, person: str, conversation: str, once: str = "", **details: JSON) -> None:
+        """Writes a row, and a line of the log.
 
-        def work(session: Session) -> None:
+        Args:
+            once: a key of the outbox: nothing is written if something was noted under it before.
+        """
+        details = mask_all(details)
+
+        def work(session: Session) -> bool:
             with session.writing():
                 session.alone("audit")
+                if once and not session.change(
+                    "INSERT INTO bot_outbox VALUES (?, ?, NULL, 'sent', ?) ON CONFLICT (bot, key) DO NOTHING",
+                    *(self._bot, once, session.now()),
+                ):
+                    return False
                 last = session.rows("SELECT digest FROM bot_audit ORDER BY number DESC LIMIT 1")
                 row = (self._bot, session.now(), what, person, conversation, written(details))
                 session.change(
@@ -60,26 +65,34 @@ class Audit:
                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
                     *(*row, _digest(last[0][0] if last else "", row)),
                 )
+                return True
 
-        await self._store.do(work)
+        if await self._store.do(work):
+            level = logging.WARNING if what == "failed" else logging.INFO
+            said = {"bot": self._bot, "person": person, "conversation": conversation, "details": details}
+            log.log(level, what, extra=said)
 
 
-async def audit_of(store: Store) -> tuple[list[Entry], int | None]:
-    """All rows, and the number of the first that does not fit to the one before it, if one was changed."""
+async def audit_of(store: Store) -> tuple[list[Entry], dict[int, str]]:
+    """The rows that can be read; and by their numbers, what is wrong with those that cannot be, or that do not fit to
+    the one before."""
     rows = await store.do(
         lambda session: session.rows(
             "SELECT number, bot, at, what, person, conversation, details, digest FROM bot_audit ORDER BY number"
         )
     )
-    entries, wrong, before = [], None, ""
+    entries, wrong, before = [], {}, ""
     for number, *row, digest in rows:
-        if digest != _digest(before, tuple(row)) and wrong is None:
-            wrong = number
+        if digest != _digest(before, tuple(row)):
+            wrong[number] = "does not fit to the one before it: the audit was changed"
         before = digest
-        bot, at, what, person, conversation, details = row
-        entries.append(Entry(number, bot, at, what, person, conversation, read(details), digest))
+        try:
+            said = dict(zip(("bot", "at", "what", "person", "conversation"), row, strict=False))
+            entries.append(shaped(Entry, number=number, **said, details=read(row[-1]), digest=digest))
+        except (ValueError, TypeError, RecursionError):
+            wrong[number] = "cannot be read: the audit was changed"
     return entries, wrong
 
 
 def _digest(before: str, row: tuple[object, ...]) -> str:
-    return hashlib.sha256(f"{before}\n{json.dumps(row)}".encode()).hexdigest()
+    return hashlib.sha256(f"{before}\n{json.dumps(row, default=repr)}".encode()).hexdigest()

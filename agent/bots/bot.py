@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gemmagraph.bots import wording
 from gemmagraph.bots.audit import Audit
 from gemmagraph.bots.base import Adapter, Deleted, Edited, Inbound, Message, Place, Pressed
-from gemmagraph.bots.commands import carry_out, command_in
+from gemmagraph.bots.commands import carry_out, command_in, meant
 from gemmagraph.bots.conversation import Conversation
 from gemmagraph.bots.decisions import Decisions, approval_of, decision_of
 from gemmagraph.bots.errors import BotError
@@ -169,7 +169,7 @@ class Bot:
 
     def person(self, message: Message) -> str:
         """Who said it, for limits and records; somebody who is not known for certain stands for all such."""
-        return self.rooms.person(message.user) or f"{self.adapter.platform}:?"
+        return self.rooms.person(message.user) or f"{self.adapter.platform}{wording.UNKNOWN}"
 
     async def _keep(self, heard: Sequence[tuple[Talk, Message]], cursor: str | None = None) -> None:
         for letter in await self.inbox.take(heard, cursor):
@@ -207,7 +207,10 @@ class Bot:
             if command[0] == "reset":  # now, for what is said behind it
                 self.inbox.begin_anew(letter.talk)
             self._soon(self._obey(letter, *command))
-            return
+        else:
+            self._line_up(letter)
+
+    def _line_up(self, letter: Letter) -> None:
         if self.closing:
             return
         conversation = self.conversations.get(letter.talk)
@@ -217,6 +220,9 @@ class Bot:
         conversation.add(letter)
 
     async def _obey(self, letter: Letter, name: str, rest: str) -> None:
+        if not await meant(self, letter, rest):
+            self._line_up(letter)
+            return
         await self.audit.note("command", self.person(letter.message), letter.talk, command=name)
         try:
             said = await carry_out(self, letter, name, rest)

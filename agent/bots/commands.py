@@ -17,7 +17,7 @@ from gemmagraph.tools import Tool, ToolContext
 if TYPE_CHECKING:
     from gemmagraph.bots.bot import Bot
 
-_COMMAND: Final = re.compile(r"[/!]([a-z]{2,12})(?:[ \t]+(.*))?", re.DOTALL)
+_COMMAND: Final = re.compile(r"[/!]([a-z]{2,12})(?:[ \t]+(.*))?", re.IGNORECASE | re.DOTALL)
 _BARE: Final = re.compile(r"(approve|reject)[ \t]+([0-9a-f]{4,12})\b[ \t,:]*(.*)", re.IGNORECASE | re.DOTALL)
 _BECAUSE: Final = re.compile(r"because\b[ \t]*", re.IGNORECASE)
 
@@ -29,11 +29,19 @@ def command_in(text: str) -> tuple[str, str] | None:
     if bare := _BARE.fullmatch(text):  # what is typed where a code is asked for
         return bare.group(1).lower(), f"{bare.group(2)} {bare.group(3)}".strip()
     found = _COMMAND.fullmatch(text)
-    name = found.group(1) if found is not None else ""
+    name = found.group(1).lower() if found is not None else ""
     name = "help" if name == "start" else name  # what Telegram's apps send first
     if found is None or name not in COMMANDS:
         return None
     return name, (found.group(2) or "").strip()
+
+
+async def meant(bot: Bot, letter: Letter, rest: str) -> bool:
+    """Whether what `command_in` found is one. Without a mark it is, if there is such an approval in the channel:
+    `approve cafe menu` is something to say."""
+    if not _BARE.fullmatch(letter.message.text.strip()):
+        return True
+    return await bot.decisions.knows(rest.partition(" ")[0], letter.message.place)
 
 
 async def carry_out(bot: Bot, letter: Letter, name: str, rest: str) -> list[Block]:

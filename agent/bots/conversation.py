@@ -216,10 +216,18 @@ class Conversation:
             result = replace(result, stop="cancelled")
         for call in result.calls:
             await bot.audit.note("call", person, self.talk.key, tool=call.name, status=call.status)
-        usage = result.usage
-        tokens = {"read": usage.input_tokens, "written": usage.output_tokens}
-        await bot.audit.note("answer", person, self.talk.key, event=letter.event, stop=result.stop, **tokens)
-        return wording.answer(result, agent.tools, bot.hosts)
+        await bot.audit.note(
+            "answer",
+            person,
+            self.talk.key,
+            event=letter.event,
+            stop=result.stop,
+            read=result.usage.input_tokens,
+            written=result.usage.output_tokens,
+        )
+        asked = await bot.store.questions.of(self.talk.thread) if result.calls else []
+        approved = [one.approval for one in asked if (one.decision or {}).get("type") in ("approve", "edit")]
+        return wording.answer(result, agent.tools, bot.hosts, approved)
 
     async def _decided(self, letter: Letter, pending: Sequence[Approval]) -> Letter:
         """Waits until somebody has decided about one of these calls, and shows it."""

@@ -16,7 +16,7 @@ from gemmagraph.bots.base import Place
 from gemmagraph.bots.inbox import Talk
 from gemmagraph.bots.text import plain
 from gemmagraph.errors import AgentError
-from gemmagraph.store.questions import Question
+from gemmagraph.store.questions import CANCELLED, TOO_LATE, Question
 
 if TYPE_CHECKING:
     from gemmagraph.agent import Agent
@@ -34,6 +34,8 @@ _SHORTEST: Final = 4
 _ASK: Final = "ask:"
 _END: Final = "/end"
 """Around an approval's id: the keys of its question, and of what was decided."""
+_NOTED: Final = "/noted"
+"""Behind it: the key of that the decision is in the audit."""
 _REASON: Final = 500
 """Characters of a reason that are kept."""
 _LOOK: Final = 2.0
@@ -70,6 +72,8 @@ class Decisions:
         """By approval."""
         self._asked: dict[str, asyncio.Event] = {}
         """By conversation: people see the question."""
+        self._deciding = asyncio.Lock()
+        """Held until a decision made here is in the audit, too."""
 
     async def ask(self, talk: Talk, pending: Sequence[Approval]) -> None:
         """Asks, and returns when at least one of these is decided, wherever and however."""
@@ -84,7 +88,7 @@ class Decisions:
                         "asked", approval.user or "", talk.key, approval=approval.id, tool=approval.tool
                     )  # first: somebody may decide as soon as it is shown
                 if not asked or self._adapter.traits.forgets:
-                    await self._show(talk.place, Question(approval))
+                    await self._show(talk, Question(approval))
             self._asked[talk.key] = news
             await news.wait()
         finally:
@@ -107,7 +111,7 @@ class Decisions:
         for identity in await self._store.do(lambda session: _standing(session, talk)):
             question = await self._store.questions.get(identity)
             if question.decision is not None:
-                await self._show(talk.place, question)
+                await self._show(talk, question)
 
     async def watch(self) -> None:
         """Looks for decisions made elsewhere, and for those that nobody makes in time; without end."""
@@ -141,22 +145,28 @@ class Decisions:
             return f"There is no approval {identity[:12]!r} in this channel."
         approval = question.approval
         if question.decision is not None:
-            self._soon(self._show(talk.place, question))
-            same = question.decider == person and person is not None
+            self._soon(self._show(talk, question))
+            same = question.decider == person and person is not None and _is(decision, question)
             return "" if same else f"It was decided before: {settled(question)}"
         if person is None:
             return "I do not know for certain who you are, so you cannot decide."
-        try:
-            await deciding.decide(self._store.questions, agent.tools, talk.thread, {approval.id: decision}, person)
-        except AgentError as exc:
-            await self._audit.note("refused", person, talk.key, approval=approval.id, why=exc.message)
-            return exc.message
-        await self._audit.note(
-            "decision", person, talk.key, approval=approval.id, said=type(decision).__name__.lower()
-        )
+        async with self._deciding:
+            try:
+                await deciding.decide(
+                    self._store.questions, agent.tools, talk.thread, {approval.id: decision}, person
+                )
+            except AgentError as exc:
+                await self._audit.note("refused", person, talk.key, approval=approval.id, why=exc.message)
+                return exc.message
+            await self._note(talk, approval, person, said=_verb(decision))
         if approval.id in self._waiting:
             self._waiting[approval.id][1].set()
         return ""
+
+    async def knows(self, identity: str, place: Place) -> bool:
+        """Whether there is such an approval in the channel of a place, decided or not."""
+        question = await self._meant(identity.lower(), place)
+        return question is not None and self._talk_in(place, question.approval) is not None
 
     async def _meant(self, identity: str, place: Place) -> Question | None:
         """The approval that begins so: what waits in this channel before what was decided, or is elsewhere."""
@@ -176,13 +186,26 @@ class Decisions:
         talk = self._talk_of(approval.thread or "")
         return talk if talk is not None and talk.place.shares_channel(place) else None
 
-    async def _show(self, place: Place, question: Question) -> None:
-        key, traits = _key(question.approval), self._adapter.traits
+    async def _note(self, talk: Talk, approval: Approval, person: str, **said: JSON) -> None:
+        once = f"{_key(approval)}{_NOTED}"
+        await self._audit.note("decision", person, talk.key, once, approval=approval.id, **said)
+
+    async def _note_elsewhere(self, talk: Talk, question: Question) -> None:
+        """Notes what was decided by way of the store, or by nobody in time."""
+        decision = question.decision or {}
+        nobody = question.decider is None and decision.get("reason") in (TOO_LATE, CANCELLED)
+        how = {"why": decision["reason"]} if nobody else {"way": "store"}
+        async with self._deciding:
+            await self._note(talk, question.approval, question.decider or "", said=decision["type"], **how)
+
+    async def _show(self, talk: Talk, question: Question) -> None:
+        place, key, traits = talk.place, _key(question.approval), self._adapter.traits
         over = f"{key}{_END}"
         if question.decision is None:
             blocks = self._fitting(lambda most: wording.question(question.approval, traits.command, most))
             await self._outbox.put(key, place, blocks, wording.choices(question.approval))
         elif await self._outbox.said(key) is not None and await self._outbox.said(over) is None:
+            await self._note_elsewhere(talk, question)
             if traits.edits:
                 await self._outbox.put(key, place, self._fitting(lambda most: wording.decided(question, most)))
                 await self._outbox.note(over)
@@ -215,6 +238,18 @@ def _standing(session: Session, talk: Talk) -> list[str]:
 def approval_of(key: str | None) -> str:
     """The approval that a message of the bot asks about, by the key of the message; empty if it asks nothing."""
     return key.removeprefix(_ASK) if key is not None and key.startswith(_ASK) else ""
+
+
+def _verb(decision: Decision) -> str:
+    return type(decision).__name__.lower()
+
+
+def _is(decision: Decision, question: Question) -> bool:
+    """Whether this is what was decided; other words of a reason are no other decision."""
+    kept = question.decision or {}
+    if isinstance(decision, Edit) and kept.get("arguments") != decision.arguments:
+        return False
+    return kept.get("type") == _verb(decision)
 
 
 def decision_of(verb: str, reason: str = "", arguments: Mapping[str, JSON] | None = None) -> Decision:

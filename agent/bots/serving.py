@@ -80,7 +80,7 @@ class Serving:
 
         self._path = path
         self._assistant = load_assistant(path)
-        names = names or [name for name in self._assistant.bots if name != "terminal"]
+        names = [*dict.fromkeys(names)] or [name for name in self._assistant.bots if name != "terminal"]
         if not names:
             raise AgentError(
                 f"{self._assistant.document.path} names no bots.",

@@ -17,9 +17,13 @@ from gemmagraph.run import CallRecord, Result
 from gemmagraph.store.questions import Question
 from gemmagraph.tools import Tool
 
+_NOT_RUN: Final = "Not run: "
+"""Begins what the model is told of such a call."""
 _CALL: Final = 160
 REQUEST: Final = 2500
 """Characters of a request that are shown, at most."""
+UNKNOWN: Final = ":?"
+"""Ends what stands for all people of a service who are not known for certain."""
 CODE: Final = 6
 """Characters of an approval's id that people type."""
 
@@ -35,8 +39,14 @@ def note(text: str) -> Paragraph:
     return Paragraph((Span(clean(text), "italic"),))
 
 
-def answer(result: Result, tools: Mapping[str, Tool], hosts: Collection[str]) -> list[Block]:
-    """What a run came to."""
+def answer(
+    result: Result, tools: Mapping[str, Tool], hosts: Collection[str], approved: Sequence[Approval] = ()
+) -> list[Block]:
+    """What a run came to.
+
+    Args:
+        approved: calls that a person has let run. Of those that did not run all the same it is said.
+    """
     blocks = blocks_of(result.text, hosts)
     if result.stop == "limit" and not blocks and not result.calls:
         blocks.append(note(f"Not now: {result.reason}."))
@@ -48,7 +58,7 @@ def answer(result: Result, tools: Mapping[str, Tool], hosts: Collection[str]) ->
         blocks.append(note(f"No answer: {result.reason}."))
     elif not blocks:
         blocks.append(note("There is nothing to say to that."))
-    return [*blocks, *_receipts(result.calls, tools)]
+    return [*blocks, *_receipts(result.calls, tools), *_prevented(result.calls, approved)]
 
 
 def _receipts(calls: Sequence[CallRecord], tools: Mapping[str, Tool]) -> list[Block]:
@@ -62,6 +72,19 @@ def _receipts(calls: Sequence[CallRecord], tools: Mapping[str, Tool]) -> list[Bl
             found.append(Paragraph((*spans, Span(" took effect is not known. Look before it is done again."))))
         elif record.status == "ok" and tool is not None and _changes(tool):
             found.append(Paragraph((Span("Done: "), Span(text, "code"))))
+    return found
+
+
+def _prevented(calls: Sequence[CallRecord], approved: Sequence[Approval]) -> list[Block]:
+    """What was approved and then not run."""
+    found: list[Block] = []
+    for record in calls:
+        why = str(record.result)
+        same = any(one.tool == record.name and one.arguments == record.arguments for one in approved)
+        if same and record.status == "refused" and why.startswith(_NOT_RUN):
+            text = call_text(record.name, record.arguments)
+            why = clean(why.removeprefix(_NOT_RUN))
+            found.append(Paragraph((Span("Not run: ", "bold"), Span(text, "code"), Span(f": {why}"))))
     return found
 
 
@@ -81,18 +104,22 @@ def question(approval: Approval, command: str, most: int = REQUEST) -> list[Bloc
     if len(request) > most:
         cut = len(request) - most
         request = f"{request[:most]}\n… ({cut:,} more characters: gemmagraph approvals show {approval.id})"
+    how = (Span(f"{command}approve {code}", "code"), Span(" or "), Span(f"{command}reject {code} because …", "code"))
     return [
         Paragraph((Span("May this run?", "bold"), Span(f" {clean(approval.user or 'Somebody')} asked for it."))),
         Code(request),
         plain(f"{who_decides(approval)}: {left(approval.expires)} (until {clock(approval.expires)})."),
-        Paragraph(
-            (
-                Span(f"{command}approve {code}", "code"),
-                Span(" or "),
-                Span(f"{command}reject {code} because …", "code"),
-            )
-        ),
+        Paragraph(_only_from_outside(approval) or how),
     ]
+
+
+def _only_from_outside(approval: Approval) -> tuple[Span, ...]:
+    """What is said if nobody in the channel can decide: who asked must, and is not known for certain."""
+    user = approval.user or ""
+    if approval.deciders is not None or approval.four_eyes or not user.endswith(UNKNOWN):
+        return ()
+    who = "I do not know for certain who asked, so nobody here can decide. Whoever runs me can: "
+    return Span(who), Span(f"gemmagraph approvals approve {approval.id} --as '{user}'", "code")
 
 
 def choices(approval: Approval) -> list[Choice]:

@@ -67,7 +67,7 @@ def bot(
 def audit(ctx: click.Context, /, store: str | None, file: str | None, as_json: bool) -> None:
     """Print who did what with the bots of a store, the first first.
 
-    Ends with 1 if a row was changed since it was written, or one between others is gone.
+    Ends with 1 if a row was changed since it was written, or one between others is gone; such rows are named.
     """
     import json
 
@@ -78,7 +78,8 @@ def audit(ctx: click.Context, /, store: str | None, file: str | None, as_json: b
     from gemmagraph.tools import run_sync
 
     with kept(store, file) as found:
-        entries, wrong = run_sync(audit_of(found)) if is_there(found) else ([], None)
+        entries, wrong = run_sync(audit_of(found)) if is_there(found) else ([], {})
+        nothing = f"Nothing is in the audit of {found.address}{'' if is_there(found) else ': it is not there'}."
     for entry in entries:
         if as_json:
             row = {name: getattr(entry, name) for name in entry.__slots__}
@@ -87,6 +88,8 @@ def audit(ctx: click.Context, /, store: str | None, file: str | None, as_json: b
             details = " ".join(f"{key}={value}" for key, value in entry.details.items())
             line = f"{clock(entry.at)}  {entry.what:<8}  {entry.person}  {entry.conversation}  {details}"
             sys.stdout.write(f"{plain(line.rstrip())}\n")
-    if wrong is not None:
-        click.echo(f"Row {wrong} does not fit to the one before it: the audit was changed.", err=True)
-        ctx.exit(1)
+    for number, why in wrong.items():
+        click.echo(f"Row {number} {why}.", err=True)
+    if not entries and not wrong:
+        click.echo(nothing, err=True)
+    ctx.exit(1 if wrong else 0)

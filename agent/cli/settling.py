@@ -91,5 +91,6 @@ def _after(store: Store, question: Question, wanted: Wanted) -> str:
     if others:
         return f"The thread waits for more: {', '.join(others)}"
     return plain(
-        f"A terminal that waits for it goes on by itself. Else: gemmagraph threads resume {thread}{wanted.options}"
+        "What waits for it, a bot or a terminal, goes on by itself."
+        f" Else: gemmagraph threads resume {thread}{wanted.options}"
     )

@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chats.cases import reached
+from chats.cases import asked, reached
 from chats.memory import MemoryAdapter, MemoryService, MemoryWorld
 from chats.players import Player
 from chats.team import Team, by_bot, run
-from chats.world import Upload
+from chats.world import Upload, until
 
+from gemmagraph.approvals import Approval, Approve, decision_as_json
 from gemmagraph.backends.base import Chunk, Request
-from gemmagraph.bots.audit import audit_of
+from gemmagraph.bots.audit import Entry, audit_of
 from gemmagraph.bots.base import Choice, Deleted, File, Message, Place, Pressed, Traits
+from gemmagraph.bots.bot import Bot
 from gemmagraph.bots.errors import BotError, NotThere, TooFast, Unreachable
-from gemmagraph.bots.text import Block
+from gemmagraph.bots.text import Block, as_text
+from gemmagraph.bots.wording import question
 from gemmagraph.errors import BackendUnavailable
 
 FAST = Traits(most=4000, edit_every=0.05, choices="buttons", keyed=True)
@@ -54,7 +57,8 @@ COMMANDS = {
     "/whoami": "groups: oncall",
     "/stop": "nothing to stop",
     "/reset": "begin anew",
-    "approve 123456": "no approval",
+    "/approve 123456": "no approval",
+    "/WhoAmI": "groups: oncall",
     "/approve abc": "at least 4 characters",
     "/reject": "Which one?",
     "/edit abcdef {": "Write it so",
@@ -155,9 +159,10 @@ def test_the_audit_tells_who_did_what(team: Team) -> None:
             await team.settled(bot)
             entries, wrong = await audit_of(bot.store)
             assert [entry.what for entry in entries] == ["message", "asked", "decision", "call", "answer"]
-            assert wrong is None
+            assert not wrong
             await bot.store.do(lambda session: session.change("UPDATE bot_audit SET person = 'eve' WHERE number = 3"))
-            assert (await audit_of(bot.store))[1] == 3
+            entries, wrong = await audit_of(bot.store)
+            assert (len(entries), [*wrong]) == (5, [3])
 
     run(work)
 
@@ -322,3 +327,141 @@ def test_who_asks_what_waits_is_told_what_they_cannot_decide(team: Team) -> None
             assert "cannot decide" not in other.text
 
     run(work)
+
+
+@pytest.mark.parametrize("damage", ["details = '{'", "details = x'ff00'", "at = 'abc'", "details = '[]'"])
+def test_a_row_of_the_audit_that_cannot_be_read_hides_no_other(team: Team, damage: str) -> None:
+    async def work() -> None:
+        async with team.bot() as bot:
+            for number in range(3):
+                await bot.audit.note("message", f"p{number}", "ops")
+            await bot.store.do(lambda session: session.change(f"UPDATE bot_audit SET {damage} WHERE number = 2"))
+        entries, wrong = await audit_of(bot.store)
+        assert [entry.person for entry in entries] == ["p0", "p2"]
+        assert "cannot be read" in wrong[2]
+
+    run(work)
+
+
+def test_what_only_looks_like_a_decision_is_something_to_say(team: Team) -> None:
+    async def work() -> None:
+        async with team.bot():
+            await team.ask("ann", "approve cafe menu for friday")
+            await team.heard("You said: approve cafe menu for friday")
+
+    run(work)
+
+
+def test_a_code_without_a_mark_decides(team: Team) -> None:
+    async def work() -> None:
+        async with team.bot() as bot:
+            question = await asked(team)
+            (waiting,) = await bot.store.questions.pending()
+            await team.world.say("ann", f"Approve {waiting.approval.id[:6]}", thread=question.thread)
+            await team.heard("web runs")
+
+    run(work)
+
+
+def test_the_same_decision_is_taken_silently_and_another_is_told_that_it_comes_late(team: Team) -> None:
+    async def work() -> None:
+        async with team.bot() as bot:
+            question = await asked(team)
+            (waiting,) = await bot.store.questions.pending()
+            await team.world.press("ann", "ops", question.id, "approve")
+            await team.heard("web runs")
+            for verb in ("approve", "reject"):
+                await team.world.say("ann", f"!{verb} {waiting.approval.id}", thread=question.thread)
+                await team.quiet(bot)
+            assert len(await team.heard("It was decided before: Approved by memory:u-ann.")) == 1
+
+    run(work)
+
+
+def entries_of(entries: Sequence[Entry]) -> list[tuple[str, dict[str, Any]]]:
+    said = [(one.person, dict(one.details)) for one in entries if one.what == "decision"]
+    return [(person, {key: details[key] for key in details if key != "approval"}) for person, details in said]
+
+
+ELSEWHERE: dict[str, tuple[str, dict[str, Any]]] = {
+    "decided": ("memory:u-ann", {"said": "approve", "way": "store"}),
+    "expired": ("", {"said": "reject", "why": "nobody decided in time"}),
+}
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["at once", "after a restart"])
+@pytest.mark.parametrize("how", ELSEWHERE)
+def test_what_was_decided_past_the_bot_is_in_its_audit_once(
+    team: Team, how: str, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gemmagraph.bots.decisions._LOOK", 0.05)
+
+    async def decided(bot: Bot) -> None:
+        (waiting,) = await bot.store.questions.pending()
+        if how == "decided":
+            said = decision_as_json(Approve(), waiting.approval.digest, "memory:u-ann")
+            await bot.store.questions.decide(waiting.approval.id, said, "memory:u-ann")
+        else:
+            await bot.store.do(lambda session: session.change("UPDATE approvals SET expires = 1"))
+
+    async def work() -> None:
+        async with team.bot() as bot:
+            await asked(team)
+            if not again:
+                await decided(bot)
+                await team.heard("It came to this")
+        if again:
+            await decided(bot)
+        async with team.bot() as bot:
+            await team.heard("It came to this")
+            await team.settled(bot)
+            (talk,) = bot.inbox.talks.values()
+            await bot.store.do(lambda session: session.change("DELETE FROM bot_outbox WHERE key LIKE '%/end'"))
+            await bot.decisions.settle(talk)  # as after a kill before it was written down that this was shown
+            entries, _ = await audit_of(bot.store)
+            assert entries_of(entries) == [ELSEWHERE[how]]
+
+    run(work)
+
+
+def test_people_are_told_what_they_approved_and_was_not_run(team: Team) -> None:
+    """The file was changed meanwhile: by now somebody else must decide."""
+    team.policy = [{"tool": "restart", "then": "ask", "approvers": ["group:oncall"]}]
+
+    async def work() -> None:
+        async with team.bot() as bot:
+            await asked(team)
+        (waiting,) = await bot.store.questions.pending()
+        said = decision_as_json(Approve(), waiting.approval.digest, "memory:u-ann")
+        await bot.store.questions.decide(waiting.approval.id, said, "memory:u-ann")
+        team.policy[0]["approvers"] = ["group:leads"]
+        async with team.bot():
+            (answer,) = await team.heard("It came to this")
+            assert 'Not run: restart(name="web"): a person approved it, but by now only group:leads' in answer.text
+            assert not team.done
+
+    run(work)
+
+
+def test_a_call_that_only_waited_is_no_error_when_it_is_stopped(team: Team) -> None:
+    async def work() -> None:
+        async with team.bot() as bot:
+            question = await asked(team)
+            await until(lambda: bot.conversations and all(one.resting for one in bot.conversations.values()))
+            await team.world.say("ann", "/STOP", thread=question.thread)
+            await team.heard("Stopped.")
+            await team.settled(bot)
+            entries, _ = await audit_of(bot.store)
+            assert [one.details["status"] for one in entries if one.what == "call"] == ["refused"]
+            assert entries_of(entries) == [("", {"said": "reject", "why": "the run was cancelled"})]
+
+    run(work)
+
+
+def test_who_is_not_known_for_certain_is_told_who_can_decide() -> None:
+    approval = Approval("05ff66aa1122", "restart", {}, "restart web", "it changes something", "irc:?", expires=9e9)
+    asked_for = as_text(question(approval, "!"))
+    assert "nobody here can decide" in asked_for
+    assert "gemmagraph approvals approve 05ff66aa1122 --as 'irc:?'" in asked_for
+    assert "!approve" not in asked_for
+    assert "!approve" in as_text(question(replace(approval, user="irc:ann"), "!"))
