@@ -24,10 +24,9 @@ class NotInstalled(BotError):
     """A library that the bot needs is not here; nothing need be wrong with its keys."""
 
     @classmethod
-    def of(cls, what: str, *packages: str) -> Self:
-        """What needs packages, and how they are installed."""
-        named = " ".join(f'"{package}"' for package in packages)
-        return cls(f"{what} needs more packages.", hint=f"Run: pip install {named}")
+    def of(cls, what: str, package: str) -> Self:
+        """What needs more, and what is installed for it."""
+        return cls(f"{what} needs more packages.", hint=f'Run: pip install "{package}"')
 
 
 class TooFast(BotError):

@@ -218,6 +218,6 @@ def library(encrypting: bool = False) -> Any:
     except ImportError as exc:
         raise NotInstalled.of("Matrix", "gemmagraph[matrix]") from exc
     if encrypting and not nio.crypto.ENCRYPTION_ENABLED:
-        raise NotInstalled.of("`keys_folder`", "gemmagraph[matrix]", "matrix-nio[e2e]")
+        raise NotInstalled.of("`keys_folder`", "gemmagraph[matrix-e2e]")
     logging.getLogger("nio").setLevel(logging.CRITICAL)  # it logs parts of messages that it does not understand
     return nio

@@ -724,7 +724,7 @@ def test_nothing_is_said_in_clear_in_an_encrypted_room(caplog: pytest.LogCapture
 def test_an_encrypted_room_is_read_and_written_with_a_folder_of_keys(tmp_path: Path) -> None:
     nio = pytest.importorskip("nio")
     if not nio.crypto.ENCRYPTION_ENABLED:
-        pytest.skip('No vodozemac: pip install "matrix-nio[e2e]"')
+        pytest.skip('No vodozemac: pip install "gemmagraph[matrix-e2e]"')
 
     async def story(world: World) -> None:
         world.keys["keys_folder"] = str(tmp_path / "bot")
