@@ -225,7 +225,8 @@ class Conversation:
             read=result.usage.input_tokens,
             written=result.usage.output_tokens,
         )
-        asked = await bot.store.questions.of(self.talk.thread) if result.calls else []
+        prevented = any(call.status == "refused" for call in result.calls)
+        asked = await bot.store.questions.of(self.talk.thread) if prevented else []
         approved = [one.approval for one in asked if (one.decision or {}).get("type") in ("approve", "edit")]
         return wording.answer(result, agent.tools, bot.hosts, approved)
 

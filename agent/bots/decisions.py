@@ -16,7 +16,7 @@ from gemmagraph.bots.base import Place
 from gemmagraph.bots.inbox import Talk
 from gemmagraph.bots.text import plain
 from gemmagraph.errors import AgentError
-from gemmagraph.store.questions import CANCELLED, TOO_LATE, Question
+from gemmagraph.store.questions import CANCELLED, SHORTEST, TOO_LATE, Question
 
 if TYPE_CHECKING:
     from gemmagraph.agent import Agent
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from gemmagraph.store.store import Store
 
 _CODE: Final = re.compile(r"[0-9a-f]{1,12}")
-_SHORTEST: Final = 4
-"""Characters of an approval's id that may stand for it."""
 _ASK: Final = "ask:"
 _END: Final = "/end"
 """Around an approval's id: the keys of its question, and of what was decided."""
@@ -136,8 +134,8 @@ class Decisions:
             identity: of the approval, or how it begins.
             place: where it was decided: the channel in which it was asked.
         """
-        if len(identity) < _SHORTEST:
-            return f"{identity!r} is too short: give at least {_SHORTEST} characters of the code."
+        if len(identity) < SHORTEST:
+            return f"{identity!r} is too short: give at least {SHORTEST} characters of the code."
         question = await self._meant(identity.lower(), place)
         talk = None if question is None else self._talk_in(place, question.approval)
         agent = None if talk is None else self._agent_of(talk.place)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gemmagraph.bots.base import Adapter, Traits
 from gemmagraph.bots.errors import NotInstalled
-from gemmagraph.bots.rooms import DIRECT, OTHERS, PretendedRooms, Rooms
+from gemmagraph.bots.rooms import DIRECT, OTHERS, PretendedRooms, Rooms, folded
 from gemmagraph.errors import AgentError, GemmagraphError
 from gemmagraph.tools.errors import ToolDefinitionError
 from gemmagraph.tools.files import load_object
@@ -43,11 +43,9 @@ def keys_of(assistant: Assistant, name: str) -> dict[str, Any]:
 
 
 def completed(name: str, keys: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a bot, with what holds unless said. Channels of IRC have no case."""
+    """The keys of a bot, with what holds unless said."""
     channels = keys.get("channels", {OTHERS: None})  # only the terminal may leave them out
-    if name == "irc":
-        channels = {channel.lower(): room for channel, room in channels.items()}
-    return {**keys, "channels": channels}
+    return {**keys, "channels": {folded(name, channel): room for channel, room in channels.items()}}
 
 
 def own_keys(assistant: Assistant, name: str, keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from gemmagraph.bots.declared import (
     rooms_of,
 )
 from gemmagraph.bots.errors import NotInstalled
-from gemmagraph.bots.rooms import DIRECT, OTHERS, Room
+from gemmagraph.bots.rooms import DIRECT, OTHERS, Room, folded
 from gemmagraph.errors import AgentError, GemmagraphError
 from gemmagraph.prompts.messages import JSON
 from gemmagraph.tools.declared.bots import impossible, nobody
@@ -129,7 +129,7 @@ def _never(assistant: Assistant, channel: str) -> str:
     if name is None:
         return f"the file has no bot for {platform}" + ("" if platform in ADAPTERS else ", and that is none of ours")
     channels = keys_of(assistant, name)["channels"]
-    inside = inside.lower() if name == "irc" else inside
+    inside = folded(name, inside)
     if rooms_of(assistant, name).of(_place(inside, channels)) is not None:
         return ""
     kinds = _NOT_DIRECT.get(name, ())
@@ -160,7 +160,7 @@ def there(assistant: Assistant, person: str | None, channel: str, tool: str | No
         if platform_of(name) == platform:
             if wrong := _fault(assistant, name)[1]:
                 raise AgentError(wrong)
-            inside = inside.lower() if name == "irc" else inside
+            inside = folded(name, inside)
             place = _place(inside, keys_of(assistant, name)["channels"])
             return _there(assistant, name, place, person, tool)
     return None

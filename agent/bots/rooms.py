@@ -109,7 +109,7 @@ class PretendedRooms(Rooms):
         other = self.others.get(platform) if channel else None
         if other is None:
             return super().of(place)
-        channel = channel.lower() if platform == "irc" else channel
+        channel = folded(platform, channel)
         if not place.direct and channel not in other.named and "/" in channel:
             channel = channel.partition("/")[2]  # behind the workspace
         return other.of(replace(place, channel=channel))
@@ -119,6 +119,11 @@ class PretendedRooms(Rooms):
 
     def channel(self, place: Place) -> str:
         return place.channel if ":" in place.channel and not place.direct else super().channel(place)
+
+
+def folded(platform: str, channel: str) -> str:
+    """A channel as bots name it: those of IRC have no case."""
+    return channel.lower() if platform == "irc" else channel
 
 
 def _room(said: Any, users: Sequence[str] | None) -> Room:

@@ -78,8 +78,9 @@ def audit(ctx: click.Context, /, store: str | None, file: str | None, as_json: b
     from gemmagraph.tools import run_sync
 
     with kept(store, file) as found:
-        entries, wrong = run_sync(audit_of(found)) if is_there(found) else ([], {})
-        nothing = f"Nothing is in the audit of {found.address}{'' if is_there(found) else ': it is not there'}."
+        there = is_there(found)
+        entries, wrong = run_sync(audit_of(found)) if there else ([], {})
+        nothing = f"Nothing is in the audit of {found.address}{'' if there else ': it is not there'}."
     for entry in entries:
         if as_json:
             row = {name: getattr(entry, name) for name in entry.__slots__}

@@ -20,7 +20,7 @@ CANCELLED: Final = "the run was cancelled"
 """Reasons of refusals that are nobody's."""
 _LATE: Final[Mapping[str, JSON]] = {"type": "reject", "reason": TOO_LATE, "by": None}
 _NEVER: Final = 1e300
-_SHORTEST: Final = 4
+SHORTEST: Final = 4
 """Characters of an id that may stand for it."""
 _WHO: Final = frozenset({"user", "approvers", "deciders", "four_eyes"})
 _COLUMNS: Final = "id, thread, asked, created, expires, decision, decider, decided"
@@ -192,7 +192,7 @@ def _open(questions: list[Question]) -> list[Question]:
 
 
 def _one(session: Session, identity: str) -> Question:
-    begins = identity if len(identity) >= _SHORTEST and identity.isalnum() else ""
+    begins = identity if len(identity) >= SHORTEST and identity.isalnum() else ""
     found = session.rows(
         f"SELECT {_COLUMNS} FROM approvals WHERE id = ? OR (? <> '' AND id LIKE ?)",
         *(identity, begins, f"{begins}%"),
@@ -200,7 +200,7 @@ def _one(session: Session, identity: str) -> Question:
     exact = [row for row in found if row[0] == identity] or found
     if len(exact) != 1:
         what = "Several approvals begin with" if exact else "There is no approval"
-        short = "" if len(identity) >= _SHORTEST else f"Write at least {_SHORTEST} characters of its id: "
+        short = "" if len(identity) >= SHORTEST else f"Write at least {SHORTEST} characters of its id: "
         raise AgentError(f"{what} {identity!r}.", hint=f"{short}`gemmagraph approvals list` shows those that wait.")
     return _read(session, exact)[0]
 
